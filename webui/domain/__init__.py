@@ -1,0 +1,20 @@
+"""The nouns everybody shares: requests, plans, results, jobs, model records, progress, errors. Standard library only.
+
+Nouns are frozen and equal by value; a change makes a new one with `dataclasses.replace`. Add a noun in the module that
+names it and export it here when more than one room speaks of it.
+"""
+
+from webui.domain.control import Control
+from webui.domain.job import Job, JobState
+from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
+from webui.domain.plan import Pass, Picture, Plan, Stage
+from webui.domain.progress import Progress, Reporter, Wish
+from webui.domain.registry import Registry
+from webui.domain.request import GenerationRequest, NoiseSource, SamplerOptions
+from webui.domain.result import Artifact, Result
+
+__all__ = [
+    "Artifact", "Control", "Family", "GenerationRequest", "Job", "JobState", "ModelFormat", "ModelKind", "ModelRecord",
+    "NoiseSource", "Pass", "Picture", "Plan", "Progress", "Registry", "Reporter", "Result", "SamplerOptions", "Stage",
+    "Wish",
+]

@@ -1,0 +1,56 @@
+"""A request resolved: every name a record, every seed a number, before a weight is read."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from webui.domain.model import ModelRecord
+from webui.domain.request import GenerationRequest, NoiseSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture to make. Prompts are whole (styles merged, comments removed, tags kept)."""
+
+    prompt: str
+    negative: str
+    seed: int
+    subseed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A model in force from a fraction of the pass on. `vae` None: the checkpoint's own."""
+
+    checkpoint: ModelRecord
+    vae: ModelRecord | None = None
+    clip_skip: int = 1
+    from_fraction: float = 0.0
+    patches: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One run of the sampler. Sizes in pixels, multiples of 8. `sampler` and `schedule` are canonical names."""
+
+    width: int
+    height: int
+    sampler: str
+    schedule: str
+    steps: int
+    cfg_scale: float
+    stages: tuple[Stage, ...]
+    noise_source: NoiseSource = NoiseSource.GPU
+    options: dict[str, Any] = field(default_factory=dict)
+    """Every sampler and schedule option, resolved: eta, s_churn, ..., ensd, discard_penultimate, rho, beta_alpha, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Pictures in order, cut into batches of `batch_size`; every batch goes through every pass."""
+
+    request: GenerationRequest
+    pictures: tuple[Picture, ...]
+    passes: tuple[Pass, ...]
+    batch_size: int = 1
+    notes: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Things the person should know (keys into words with fields): a missing VAE, a size rounded, a tag without a file."""
