@@ -1,0 +1,500 @@
+"""Captioned pictures drawn from a spec: what to draw is a small frozen noun, and everything else follows from it.
+
+`draw` makes the picture, `caption` one of many sentences for it, `labels` the facts in it, `keypoints` a figure's skeleton.
+The same spec gives the same picture on every machine; position, size, rotation and tint come from the spec's own seed.
+A fifth of all colour × shape × background triples is held back (`is_held_back`) and never drawn for training, so that
+following a held-back prompt means having learnt its parts.
+"""
+
+import hashlib
+import math
+import random
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (214, 40, 40),
+    "orange": (245, 140, 30),
+    "yellow": (248, 216, 50),
+    "green": (45, 155, 70),
+    "cyan": (70, 205, 215),
+    "blue": (45, 80, 215),
+    "purple": (130, 55, 175),
+    "pink": (247, 150, 195),
+    "white": (250, 250, 250),
+    "black": (22, 22, 22),
+}
+COLOUR_NAMES = tuple(COLOURS)
+# Stars and hearts have the finest outlines and are drawn more often.
+SHAPES: dict[str, float] = {"circle": 1.0, "square": 1.0, "triangle": 1.1, "star": 1.4, "heart": 1.4, "ring": 1.1}
+SHAPE_NAMES = tuple(SHAPES)
+KINDS: dict[str, float] = {"single": 72, "two": 8, "pair": 6, "figure": 8, "scene": 3, "cat": 3}
+KIND_NAMES = tuple(KINDS)
+PLACES: dict[str, float] = {"center": 76, "left": 6, "right": 6, "top": 6, "bottom": 6}
+PLACE_NAMES = tuple(PLACES)
+SIZES: dict[str, float] = {"normal": 72, "small": 12, "big": 16}
+SIZE_NAMES = tuple(SIZES)
+POSES = ("standing", "waving", "arms up", "t pose", "running")
+
+# Radius as a fraction of the picture's side, by size word; no word means normal.
+RADII = {"normal": (0.21, 0.29), "small": (0.12, 0.16), "big": (0.33, 0.39)}
+# Degrees either way. A star repeats after 72 degrees, so this is all of its angles; circle and ring have none.
+ROTATIONS = {"circle": 0.0, "ring": 0.0, "square": 20.0, "triangle": 20.0, "heart": 20.0, "star": 36.0}
+RING_HOLE = 0.6
+
+KEYPOINTS = (
+    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee"
+    " right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
+).split()
+"""The 18 body keypoints of OpenPose's COCO layout, in its order."""
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """One picture to draw. Fields a kind does not use are None."""
+
+    kind: str
+    seed: int
+    background: str
+    colour: str
+    shape: str | None = None
+    second_colour: str | None = None
+    second_shape: str | None = None
+    place: str = "center"
+    size: str = "normal"
+    pose: str | None = None
+    gradient: bool = False
+    tree: bool = False
+    night: bool = False
+
+    def triples(self) -> list[tuple[str, str, str]]:
+        """Every (colour, shape, background) the picture shows."""
+        shown = [(self.colour, self.shape, self.background)]
+        if self.second_shape and self.second_colour:
+            shown.append((self.second_colour, self.second_shape, self.background))
+        return [(colour, shape, background) for colour, shape, background in shown if shape]
+
+
+def is_held_back(colour: str, shape: str, background: str) -> bool:
+    """Whether this triple belongs to the fifth that training never sees."""
+    digest = hashlib.sha256(f"{colour} {shape} {background}".encode()).digest()
+    return int.from_bytes(digest[:4]) % 5 == 0
+
+
+def held_back_triples() -> list[tuple[str, str, str]]:
+    """All held-back (colour, shape, background), colour and background different, in a fixed order."""
+    return [
+        (colour, shape, background)
+        for shape in SHAPE_NAMES
+        for colour in COLOUR_NAMES
+        for background in COLOUR_NAMES
+        if colour != background and is_held_back(colour, shape, background)
+    ]
+
+
+def random_spec(rng: random.Random) -> Spec:
+    """A spec for training: never one that shows a held-back triple."""
+    while True:
+        spec = _any_spec(rng)
+        if not any(is_held_back(*triple) for triple in spec.triples()):
+            return spec
+
+
+def _any_spec(rng: random.Random) -> Spec:
+    kind = _weighted(rng, KINDS)
+    seed = rng.getrandbits(31)
+    background = rng.choice(COLOUR_NAMES)
+    if kind == "scene":
+        night = rng.random() < 0.3
+        sky = "black" if night else "cyan"
+        tree = rng.random() < 0.5
+        return Spec(kind=kind, seed=seed, background=sky, colour=rng.choice(COLOUR_NAMES), tree=tree, night=night)
+    gradient = rng.random() < 0.1
+    colour = _other(rng, background)
+    if kind == "single":
+        return Spec(
+            kind=kind,
+            seed=seed,
+            background=background,
+            colour=colour,
+            gradient=gradient,
+            shape=_weighted(rng, SHAPES),
+            place=_weighted(rng, PLACES),
+            size=_weighted(rng, SIZES),
+        )
+    if kind == "two":
+        shape = _weighted(rng, SHAPES)
+        return Spec(kind=kind, seed=seed, background=background, colour=colour, gradient=gradient, shape=shape)
+    if kind == "pair":
+        shape = _weighted(rng, SHAPES)
+        return Spec(
+            kind=kind,
+            seed=seed,
+            background=background,
+            colour=colour,
+            gradient=gradient,
+            shape=shape,
+            second_colour=_other(rng, background),
+            second_shape=rng.choice([name for name in SHAPE_NAMES if name != shape]),
+        )
+    if kind == "figure":
+        # Half of the figures are ink on paper: black on white, as poses are usually drawn.
+        if rng.random() < 0.5:
+            background, colour = "white", "black"
+        pose = rng.choice(POSES)
+        return Spec(kind=kind, seed=seed, background=background, colour=colour, gradient=gradient, pose=pose)
+    return Spec(kind=kind, seed=seed, background=background, colour=colour, gradient=gradient)
+
+
+def _weighted(rng: random.Random, table: dict[str, float]) -> str:
+    return rng.choices(list(table), list(table.values()))[0]
+
+
+def _other(rng: random.Random, background: str) -> str:
+    return rng.choice([name for name in COLOUR_NAMES if name != background])
+
+
+# Pictures
+
+
+def outline(shape: str) -> list[Point]:
+    """The shape's outer outline about the origin, y downward, reaching about 1 from it."""
+    if shape in ("circle", "ring"):
+        return [(math.cos(t), math.sin(t)) for t in _turns(96)]
+    if shape == "square":
+        return [(-0.86, -0.86), (0.86, -0.86), (0.86, 0.86), (-0.86, 0.86)]
+    if shape == "triangle":
+        return [(0.0, -1.1), (1.03, 0.68), (-1.03, 0.68)]
+    if shape == "star":
+        reach = [1.12 if corner % 2 == 0 else 0.47 for corner in range(10)]
+        return [(r * math.sin(math.pi * i / 5), -r * math.cos(math.pi * i / 5)) for i, r in enumerate(reach)]
+    if shape == "heart":
+        return [_heart(t) for t in _turns(72)]
+    raise ValueError(f"no outline for {shape!r}; shapes are {', '.join(SHAPE_NAMES)}")
+
+
+def _turns(count: int) -> list[float]:
+    return [2 * math.pi * i / count for i in range(count)]
+
+
+def _heart(t: float) -> Point:
+    x = 16 * math.sin(t) ** 3
+    y = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
+    return x / 16.0, -(y + 2.5) / 15.0
+
+
+def shape_mask(shape: str, side: int, *, centre: Point, radius: float, degrees: float = 0.0) -> Image.Image:
+    """A side × side mask (mode L), 255 inside the shape. `centre` and `radius` in pixels."""
+    mask = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(mask)
+    turn = math.radians(degrees)
+    cos, sin = radius * math.cos(turn), radius * math.sin(turn)
+    pen.polygon([(centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y) for x, y in outline(shape)], fill=255)
+    if shape == "ring":
+        pen.polygon([(centre[0] + RING_HOLE * radius * x, centre[1] + RING_HOLE * radius * y) for x, y in outline(shape)], fill=0)
+    return mask
+
+
+def draw(spec: Spec, size: int) -> Image.Image:
+    """The spec's picture: size × size, RGB, drawn at three times the size and reduced."""
+    rng = random.Random(spec.seed)
+    canvas = _paper(spec, size * 3, rng)
+    _DRAWERS[spec.kind](canvas, spec, rng)
+    return canvas.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _tint(rng: random.Random, name: str) -> tuple[int, int, int]:
+    """The named colour, a little lighter or darker, warmer or cooler."""
+    light = rng.uniform(0.93, 1.06)
+    return _rgb(light * channel + rng.uniform(-10, 10) for channel in COLOURS[name])
+
+
+def _rgb(channels: object) -> tuple[int, int, int]:
+    red, green, blue = (max(0, min(255, round(channel))) for channel in channels)  # type: ignore[attr-defined]
+    return red, green, blue
+
+
+def _paper(spec: Spec, side: int, rng: random.Random) -> Image.Image:
+    paint = _tint(rng, spec.background)
+    canvas = Image.new("RGB", (side, side), paint)
+    if not spec.gradient:
+        return canvas
+    far = (255, 255, 255) if sum(paint) < 450 else (90, 90, 90)
+    fade = Image.linear_gradient("L").resize((side, side)).point(lambda value: round(value * 0.5))
+    canvas.paste(far, (0, 0, side, side), fade)
+    return canvas
+
+
+def _stamp(canvas: Image.Image, shape: str, paint: tuple[int, int, int], rng: random.Random, *, centre: Point, radius: float) -> None:
+    swing = ROTATIONS[shape]
+    mask = shape_mask(shape, canvas.width, centre=centre, radius=radius, degrees=rng.uniform(-swing, swing))
+    canvas.paste(paint, (0, 0, *canvas.size), mask)
+
+
+def _draw_single(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
+    side = canvas.width
+    radius = rng.uniform(*RADII[spec.size])
+    room = max(0.0, 0.44 - radius)
+    wander = min(0.08, room)
+    x, y = rng.uniform(-wander, wander), rng.uniform(-wander, wander)
+    reach = min(0.26, room)
+    step = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}.get(spec.place)
+    if step and step[0]:
+        x = step[0] * (reach - abs(x) / 2)
+    elif step:
+        y = step[1] * (reach - abs(y) / 2)
+    centre = (side * (0.5 + x), side * (0.5 + y))
+    _stamp(canvas, spec.shape or "circle", _tint(rng, spec.colour), rng, centre=centre, radius=side * radius)
+
+
+def _draw_two(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
+    side = canvas.width
+    radius = side * rng.uniform(0.16, 0.2)
+    first = _tint(rng, spec.colour)
+    second = _tint(rng, spec.second_colour) if spec.second_colour else first
+    sway = [side * rng.uniform(-0.025, 0.025) for _ in range(4)]
+    left, right = (side * 0.27 + sway[0], side * 0.5 + sway[1]), (side * 0.73 + sway[2], side * 0.5 + sway[3])
+    _stamp(canvas, spec.shape or "circle", first, rng, centre=left, radius=radius)
+    _stamp(canvas, spec.second_shape or spec.shape or "circle", second, rng, centre=right, radius=radius)
+
+
+def _draw_figure(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
+    side = canvas.width
+    paint = _tint(rng, spec.colour)
+    body = {name: (x * side, y * side) for name, (x, y) in zip(KEYPOINTS, keypoints(spec), strict=True)}
+    pen = ImageDraw.Draw(canvas)
+    limbs = [("nose", "neck"), ("neck", "right_hip"), ("neck", "left_hip")]
+    for flank in ("right", "left"):
+        chain = ["neck", f"{flank}_shoulder", f"{flank}_elbow", f"{flank}_wrist"]
+        limbs += zip(chain, chain[1:], strict=False)
+        chain = [f"{flank}_hip", f"{flank}_knee", f"{flank}_ankle"]
+        limbs += zip(chain, chain[1:], strict=False)
+    width = side * 0.05
+    for start, end in limbs:
+        _limb(pen, body[start], body[end], width=width, paint=paint)
+    head = abs(body["right_ear"][0] - body["left_ear"][0]) * 0.6
+    x, y = body["nose"]
+    pen.ellipse([x - head, y - head, x + head, y + head], fill=paint)
+
+
+def _limb(pen: ImageDraw.ImageDraw, start: Point, end: Point, *, width: float, paint: tuple[int, int, int]) -> None:
+    pen.line([start, end], fill=paint, width=round(width))
+    for x, y in (start, end):
+        pen.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], fill=paint)
+
+
+# Arm and leg angles in degrees from straight down, positive to the picture's right: (upper, lower) for
+# left arm, right arm, left leg, right leg of a figure that faces the viewer ("left" is drawn on the right).
+_STANCES: dict[str, tuple[tuple[float, float], ...]] = {
+    "standing": ((28, 14), (-28, -14), (14, 8), (-14, -8)),
+    "waving": ((118, 165), (-28, -14), (14, 8), (-14, -8)),
+    "arms up": ((142, 165), (-142, -165), (14, 8), (-14, -8)),
+    "t pose": ((90, 90), (-90, -90), (14, 8), (-14, -8)),
+    "running": ((50, 115), (-55, 20), (52, 5), (-18, -75)),
+}
+
+
+def keypoints(spec: Spec) -> list[Point]:
+    """The figure's 18 joints in `KEYPOINTS` order, as fractions of the picture's side; empty for other kinds."""
+    if spec.kind != "figure" or spec.pose is None:
+        return []
+    rng = random.Random(spec.seed ^ 0x5EED)
+    height = rng.uniform(0.8, 0.9)
+    head = height * 0.1
+    x, top = 0.5 + rng.uniform(-0.05, 0.05), 0.5 - height / 2
+    neck, hip = (x, top + 2.2 * head), (x + rng.uniform(-0.02, 0.02), top + height * 0.56)
+    stance = [tuple(angle + rng.uniform(-7, 7) for angle in limb) for limb in _STANCES[spec.pose]]
+    if spec.pose in ("waving", "running") and rng.random() < 0.5:
+        left, right, left_leg, right_leg = [tuple(-angle for angle in limb) for limb in stance]
+        stance = [right, left, right_leg, left_leg]
+    shoulder, pelvis = height * 0.03, height * 0.02
+    left_arm = _chain((neck[0] + shoulder, neck[1] + head * 0.2), stance[0], height * 0.17)
+    right_arm = _chain((neck[0] - shoulder, neck[1] + head * 0.2), stance[1], height * 0.17)
+    left_leg = _chain((hip[0] + pelvis, hip[1]), stance[2], height * 0.21)
+    right_leg = _chain((hip[0] - pelvis, hip[1]), stance[3], height * 0.21)
+    nose = (x, top + head)
+    face = [(x + dx * head, nose[1] + dy * head) for dx, dy in ((-0.35, -0.2), (0.35, -0.2), (-0.83, 0), (0.83, 0))]
+    return [nose, neck, *right_arm, *left_arm, *right_leg, *left_leg, *face]
+
+
+def _chain(root: Point, angles: tuple[float, ...], length: float) -> list[Point]:
+    joints = [root]
+    for angle in angles:
+        x, y = joints[-1]
+        joints.append((x + length * math.sin(math.radians(angle)), y + length * math.cos(math.radians(angle))))
+    return joints
+
+
+def _draw_scene(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
+    side = canvas.width
+    pen = ImageDraw.Draw(canvas)
+
+    def box(x0: float, y0: float, x1: float, y1: float) -> list[float]:
+        return [x0 * side, y0 * side, x1 * side, y1 * side]
+
+    ground = 0.72 + rng.uniform(-0.02, 0.02)
+    pen.rectangle(box(0, 0, 1, 1), fill=(25, 28, 70) if spec.night else (135, 205, 250))
+    pen.rectangle(box(0, ground, 1, 1), fill=(30, 80, 45) if spec.night else (90, 180, 80))
+    x = (0.36 if spec.tree else 0.5) + rng.uniform(-0.04, 0.04)
+    pen.rectangle(box(x - 0.19, ground - 0.3, x + 0.19, ground + 0.06), fill=(235, 215, 175))
+    roof = [(x - 0.24, ground - 0.3), (x + 0.24, ground - 0.3), (x, ground - 0.52)]
+    pen.polygon([(px * side, py * side) for px, py in roof], fill=_tint(rng, spec.colour))
+    pen.rectangle(box(x - 0.045, ground - 0.12, x + 0.045, ground + 0.06), fill=(110, 70, 40))
+    if spec.tree:
+        pen.rectangle(box(0.77, ground - 0.15, 0.83, ground + 0.06), fill=(110, 70, 40))
+        pen.ellipse(box(0.67, ground - 0.4, 0.93, ground - 0.1), fill=(40, 130, 60))
+    pen.ellipse(box(0.77, 0.06, 0.93, 0.22), fill=(245, 245, 220) if spec.night else (255, 215, 60))
+
+
+def _draw_cat(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
+    side = canvas.width
+    pen = ImageDraw.Draw(canvas)
+    r = side * rng.uniform(0.25, 0.3)
+    x, y = side * (0.5 + rng.uniform(-0.04, 0.04)), side * (0.55 + rng.uniform(-0.03, 0.03))
+    fur = _tint(rng, spec.colour)
+    eyes = (250, 250, 250) if spec.colour == "black" else (20, 20, 20)
+    nose = (120, 40, 70) if spec.colour == "pink" else (240, 120, 150)
+    for flank in (-r, r):
+        pen.polygon([(x + flank * 0.95, y - r * 0.1), (x + flank * 0.85, y - r * 1.35), (x + flank * 0.15, y - r * 0.8)], fill=fur)
+    pen.ellipse([x - r * 1.08, y - r * 0.92, x + r * 1.08, y + r * 0.92], fill=fur)
+    for flank in (-0.42, 0.42):
+        pen.ellipse([x + r * (flank - 0.15), y - r * 0.32, x + r * (flank + 0.15), y + r * 0.02], fill=eyes)
+    pen.polygon([(x - r * 0.13, y + r * 0.18), (x + r * 0.13, y + r * 0.18), (x, y + r * 0.34)], fill=nose)
+
+
+_DRAWERS = {
+    "single": _draw_single,
+    "two": _draw_two,
+    "pair": _draw_two,
+    "figure": _draw_figure,
+    "scene": _draw_scene,
+    "cat": _draw_cat,
+}
+
+
+# Captions
+
+# Each row: how the word may be said, the commonest first and most often. Plurals beside them.
+_SAID = {
+    "circle": ("circle", "circle", "circle", "disc", "ball"),
+    "square": ("square", "square", "square", "box"),
+    "triangle": ("triangle",),
+    "star": ("star",),
+    "heart": ("heart",),
+    "ring": ("ring", "ring", "ring", "donut"),
+}
+_PLURAL = {"box": "boxes"}
+_SIZE_WORDS = {"normal": ("",), "small": ("small ", "tiny ", "little "), "big": ("big ", "large ", "huge ")}
+_PLACE_WORDS = {
+    "center": ("", "", "", "", "in the center", "in the middle"),
+    "left": ("on the left", "at the left side"),
+    "right": ("on the right", "at the right side"),
+    "top": ("at the top",),
+    "bottom": ("at the bottom",),
+}
+_POSE_WORDS = {
+    "standing": ("standing", ""),
+    "waving": ("waving", "waving hello"),
+    "arms up": ("with arms up", "with raised arms", "cheering"),
+    "t pose": ("in a t pose", "with arms out"),
+    "running": ("running",),
+}
+_OPENINGS = ("",) * 12 + ("a picture of ", "a drawing of ", "an illustration of ", "a simple drawing of ")
+
+
+def caption(spec: Spec, rng: random.Random) -> str:
+    """One way of saying what the spec draws; ask again for another. Lower case."""
+    thing = _thing(spec, rng)
+    opening = rng.choice(_OPENINGS)
+    if spec.kind == "scene":
+        sky = ("at night", ", night sky") if spec.night else ("", "on a sunny day", ", daytime")
+        return _joined(opening + thing, rng.choice(sky))
+    if rng.random() < 0.05:
+        return opening + thing
+    shade = f"{spec.background} gradient" if spec.gradient else spec.background
+    behind = [f"on {_a(shade)} background"] * 3 + [f"over {_a(shade)} background", f", {shade} background"]
+    behind += [f"with {_a(shade)} background"]
+    if not spec.gradient:
+        behind.append(f"on {shade}")
+    if rng.random() < 0.04:
+        return f"{shade} background, {opening}{thing}"
+    return _joined(opening + thing, rng.choice(behind))
+
+
+def plain_caption(colour: str, shape: str, background: str) -> str:
+    """The plainest sentence for one shape: 'a red circle on a blue background'."""
+    return f"{_a(f'{colour} {shape}')} on {_a(background)} background"
+
+
+def _joined(first: str, second: str) -> str:
+    return first + second if second.startswith(",") else f"{first} {second}".strip()
+
+
+def _a(words: str) -> str:
+    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
+
+
+def _thing(spec: Spec, rng: random.Random) -> str:
+    colour = spec.colour
+    if spec.kind == "single":
+        words = f"{rng.choice(_SIZE_WORDS[spec.size])}{colour} {rng.choice(_SAID[spec.shape or ''])}"
+        said = rng.choice([_a(words)] * 5 + [words, f"one {words}"])
+        return f"{said} {rng.choice(_PLACE_WORDS[spec.place])}".strip()
+    if spec.kind == "two":
+        name = rng.choice(_SAID[spec.shape or ""])
+        plural = _PLURAL.get(name, name + "s")
+        return rng.choice([f"two {colour} {plural}"] * 3 + [f"a pair of {colour} {plural}", f"2 {colour} {plural}"])
+    if spec.kind == "pair":
+        first = _a(f"{colour} {rng.choice(_SAID[spec.shape or ''])}")
+        second = _a(f"{spec.second_colour} {rng.choice(_SAID[spec.second_shape or ''])}")
+        ways = [f"{first} and {second}"] * 2 + [f"{first} next to {second}", f"{first} to the left of {second}"]
+        return rng.choice([*ways, f"{second} to the right of {first}"])
+    if spec.kind == "figure":
+        who = rng.choice(("stick figure", "stick figure", "person", "stickman", "man"))
+        shade = "" if spec.colour == "black" and rng.random() < 0.4 else f"{colour} "
+        return f"{_a(shade + who)} {rng.choice(_POSE_WORDS[spec.pose or ''])}".strip()
+    if spec.kind == "scene":
+        beside = rng.choice((" and a tree", " beside a tree")) if spec.tree else ""
+        return f"a house with {_a(f'{colour} roof')}{beside}"
+    return rng.choice((_a(f"{colour} cat"), _a(f"{colour} cat face"), f"{colour} cat"))
+
+
+def words() -> list[str]:
+    """Every word and mark a caption may hold, sorted."""
+    rng = random.Random(0)
+    found: set[str] = {",", "and", "of", "2"}
+    for name, said in _SAID.items():
+        found |= {name, *said, *(_PLURAL.get(one, one + "s") for one in said)}
+    for _ in range(6000):
+        found |= set(split_words(caption(_any_spec(rng), rng)))
+    return sorted(found)
+
+
+def split_words(text: str) -> list[str]:
+    """Words and marks of a caption; CLIP's tokenizer splits captions at the same places."""
+    return text.replace(",", " , ").split()
+
+
+# Facts
+
+_LABELS: dict[str, tuple[str | None, ...]] = {
+    "kind": KIND_NAMES,
+    "shape": (None, *SHAPE_NAMES),
+    "colour": COLOUR_NAMES,
+    "background": COLOUR_NAMES,
+    "place": PLACE_NAMES,
+    "size": SIZE_NAMES,
+    "second_shape": (None, *SHAPE_NAMES),
+    "second_colour": (None, *COLOUR_NAMES),
+    "pose": (None, *POSES),
+}
+LABEL_SIZES = tuple(len(choices) for choices in _LABELS.values()) + (2, 2, 2)
+
+
+def labels(spec: Spec) -> tuple[int, ...]:
+    """The spec's facts as class numbers, one per entry of `LABEL_SIZES`: what a caption can tell about a picture."""
+    facts = [choices.index(getattr(spec, name)) for name, choices in _LABELS.items()]
+    return (*facts, int(spec.gradient), int(spec.tree), int(spec.night))
