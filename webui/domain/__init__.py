@@ -8,13 +8,31 @@ from webui.domain.control import Control
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
 from webui.domain.plan import Pass, Picture, Plan, Stage
-from webui.domain.progress import Progress, Reporter, Wish
+from webui.domain.progress import Progress, Reporter, ShuttingDown, Wish
 from webui.domain.registry import Registry
 from webui.domain.request import GenerationRequest, NoiseSource, SamplerOptions
 from webui.domain.result import Artifact, Result
 
 __all__ = [
-    "Artifact", "Control", "Family", "GenerationRequest", "Job", "JobState", "ModelFormat", "ModelKind", "ModelRecord",
-    "NoiseSource", "Pass", "Picture", "Plan", "Progress", "Registry", "Reporter", "Result", "SamplerOptions", "Stage",
+    "Artifact",
+    "Control",
+    "Family",
+    "GenerationRequest",
+    "Job",
+    "JobState",
+    "ModelFormat",
+    "ModelKind",
+    "ModelRecord",
+    "NoiseSource",
+    "Pass",
+    "Picture",
+    "Plan",
+    "Progress",
+    "Registry",
+    "Reporter",
+    "Result",
+    "SamplerOptions",
+    "ShuttingDown",
+    "Stage",
     "Wish",
 ]

@@ -15,6 +15,7 @@
 Rooms add their own leaves in their own modules. A leaf is a class with a `key`; its sentences stand in `webui/words/`.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -27,9 +28,17 @@ class MapleError(Exception):
         super().__init__(self.key, fields)
         self.fields = fields
 
+    def __reduce__(self) -> tuple[Callable[[type["MapleError"], dict[str, object]], "MapleError"], tuple[object, ...]]:
+        # Fields are keywords; pickle would hand them over by position when an error crosses to another process.
+        return (_rebuild, (type(self), self.fields))
+
     def __str__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.fields.items())
         return f"{self.key}({shown})"
+
+
+def _rebuild(kind: type[MapleError], fields: dict[str, object]) -> MapleError:
+    return kind(**fields)
 
 
 class BadInput(MapleError):

@@ -1,6 +1,5 @@
 """How a run tells where it is, and how it is told what is wished of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -41,6 +40,10 @@ class Wish(IntEnum):
     """The server goes down: raise; the job is resumed after a restart."""
 
 
+class ShuttingDown(BaseException):
+    """Raised inside a run when the server goes down; its job stays queued on disk."""
+
+
 class Reporter(Protocol):
     """What a run is handed to speak through. All calls are cheap; `wish` is asked at every step."""
 
@@ -60,11 +63,12 @@ class Reporter(Protocol):
         """Something the person should know; shown with the result."""
         ...
 
+    def finished(self) -> tuple[Artifact, ...]:
+        """Pictures an earlier attempt at this job had finished before the server died, in order."""
+        ...
+
     def wish(self) -> Wish: ...
 
     def served(self, wish: Wish) -> None:
         """Take a wish back once it was carried out (SKIP)."""
         ...
-
-
-Say = Callable[[str], None]

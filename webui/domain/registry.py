@@ -18,7 +18,9 @@ class Registry(Generic[Row]):
         self._origin: dict[str, str] = {}
         self._names: dict[str, str] = {}
 
-    def add(self, name: str, row: Row, *, origin: str, aliases: tuple[str, ...] = (), before: str | None = None) -> None:
+    def add(
+        self, name: str, row: Row, *, origin: str, aliases: tuple[str, ...] = (), before: str | None = None
+    ) -> None:
         """Add one row. Raises DuplicateRow when the name or an alias is taken, KeyError when `before` is unknown.
 
         A failed add changes nothing.
