@@ -92,8 +92,8 @@ class Hooks:
         self._plugins.unregister(name=name)
 
     def _subscribers(self, hook: str) -> list[Any]:
-        # pluggy calls the last registered first; we read top to bottom, first registered first.
-        return list(reversed(getattr(self._plugins.hook, hook).get_hookimpls()))
+        # In order of registration; pluggy's own calls go the other way round.
+        return list(getattr(self._plugins.hook, hook).get_hookimpls())
 
     def used(self, hook: str) -> bool:
         """True when anybody subscribed."""
