@@ -1,9 +1,9 @@
 """Every setting, typed, declared once; loaded, migrated, saved. May import the standard library and `domain`.
 
-Add a setting: one line in `groups.py` (`name: Annotated[type, Control("English label", …)] = default`), its Chinese label and
-info in `webui/words/labels.py`, and the feature that reads it. The Settings tab, config.json, `/sdapi/v1/options` and overrides
-come from that line. `declared.py` turns the lines into a table and checks values, `store.py` keeps config.json, `flags.py` is the
-command line.
+Add a setting: one line in `groups.py` (`name: Annotated[type, Control("English label", …)] = default`), its Chinese
+label and info in `webui/words/labels.py`, and the feature that reads it. The Settings tab, config.json,
+`/sdapi/v1/options` and overrides come from that line. `declared.py` turns the lines into a table and checks values,
+`store.py` keeps config.json, `flags.py` is the command line.
 """
 
 from webui.settings.declared import (
@@ -24,7 +24,30 @@ from webui.settings.groups import Api, InfotextSettings, Model, Page, Paths, Pre
 from webui.settings.store import SettingsStore, to_a1111
 
 __all__ = [
-    "Api", "Declared", "FrozenSetting", "InfotextSettings", "Model", "NotAChoice", "Page", "Paths", "Previews", "Sampling",
-    "Saving", "Settings", "SettingsNotSaved", "SettingsStore", "WrongType", "a1111_keys", "a1111_to_key", "checked", "closest",
-    "declared", "flat", "from_flat", "infotext_labels", "locked", "overlay", "to_a1111",
+    "Api",
+    "Declared",
+    "FrozenSetting",
+    "InfotextSettings",
+    "Model",
+    "NotAChoice",
+    "Page",
+    "Paths",
+    "Previews",
+    "Sampling",
+    "Saving",
+    "Settings",
+    "SettingsNotSaved",
+    "SettingsStore",
+    "WrongType",
+    "a1111_keys",
+    "a1111_to_key",
+    "checked",
+    "closest",
+    "declared",
+    "flat",
+    "from_flat",
+    "infotext_labels",
+    "locked",
+    "overlay",
+    "to_a1111",
 ]

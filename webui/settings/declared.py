@@ -16,10 +16,13 @@ from webui.settings.groups import Settings
 
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
 
-# Keys of A1111 and its extensions that name folders, file patterns or commands. Nothing of ours reads them yet, but they stay
-# in config.json, where a later version or an A1111 beside us does read them: the API must not be a way to plant them.
-PLACES = re.compile(r"(^|_)(out)?(dir|dirs|directory|path|paths|folder|folders|file|pattern|command|commands|cmd|exec)(_|$)|^outdir"
-                    r"|^api_|^disable(d|_all|_extra)_extensions$", re.IGNORECASE)
+# Keys of A1111 and its extensions that name folders, file patterns or commands. Nothing of ours reads them yet, but
+# they stay in config.json, where a later version or an A1111 beside us reads them: the API must not plant them.
+PLACES = re.compile(
+    r"(^|_)(out)?(dirs?|directory|directories|paths?|folders?|files?|pattern|commands?|cmd|exec)(_|$)"
+    r"|^outdir|^api_|^disabled?_(all_|extra_)?extensions$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +58,15 @@ def declared() -> Mapping[str, Declared]:
     table: dict[str, Declared] = {}
     defaults = Settings()
     for group in fields(Settings):
-        values = getattr(defaults, group.name)
+        values: object = getattr(defaults, group.name)
         for name, hint in get_type_hints(type(values), include_extras=True).items():
             if get_origin(hint) is not Annotated:
                 raise TypeError(f"{group.name}.{name} has no Control")
             plain, control = get_args(hint)
             key = f"{group.name}.{name}"
-            table[key] = Declared(key=key, type=get_origin(plain) or plain, default=getattr(values, name), control=control)
+            table[key] = Declared(
+                key=key, type=get_origin(plain) or plain, default=getattr(values, name), control=control
+            )
     return MappingProxyType(table)
 
 
@@ -78,9 +83,11 @@ def a1111_to_key(name: str) -> str | None:
 
 @cache
 def infotext_labels() -> Mapping[str, str]:
-    """Infotext label → our key. The Beta labels are also known as A1111's options page spells them."""
+    """Infotext label → our key; the Beta labels also as A1111's options page spells them."""
     labels = {row.control.infotext: key for key, row in declared().items() if row.control.infotext}
-    return MappingProxyType(labels | {"Beta scheduler alpha": "sampling.beta_alpha", "Beta scheduler beta": "sampling.beta_beta"})
+    return MappingProxyType(
+        labels | {"Beta scheduler alpha": "sampling.beta_alpha", "Beta scheduler beta": "sampling.beta_beta"}
+    )
 
 
 def closest(name: str) -> list[str]:
@@ -101,7 +108,9 @@ def checked(row: Declared, value: object) -> Any:
     if row.type in (int, float):
         low, high = control.lo, control.hi
         if (low is not None and made < low) or (high is not None and made > high):
-            raise OutOfRange(field=row.stored, value=made, lo="-∞" if low is None else low, hi="∞" if high is None else high)
+            raise OutOfRange(
+                field=row.stored, value=made, lo="-∞" if low is None else low, hi="∞" if high is None else high
+            )
     if control.choices and made not in control.choices:
         folded = {choice.casefold(): choice for choice in control.choices}
         if made.casefold() not in folded:
@@ -161,7 +170,7 @@ def flat(settings: Settings) -> dict[str, Any]:
 
 
 def from_flat(values: Mapping[str, Any], base: Settings | None = None) -> Settings:
-    """Settings from a snapshot. Keys that are gone or no longer valid fall back to `base` (the defaults): an old job still runs."""
+    """Settings from a snapshot; what is gone or no longer valid is as in `base` (the defaults): old jobs still run."""
     good: dict[str, Any] = {}
     for name, value in values.items():
         key = a1111_to_key(name)
@@ -180,11 +189,13 @@ def applied(settings: Settings, values: Mapping[str, Any]) -> Settings:
     for key, value in values.items():
         group, _, name = key.partition(".")
         by_group.setdefault(group, {})[name] = value
-    return replace(settings, **{group: replace(getattr(settings, group), **changed) for group, changed in by_group.items()})
+    return replace(
+        settings, **{group: replace(getattr(settings, group), **changed) for group, changed in by_group.items()}
+    )
 
 
 def overlay(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
-    """Settings for one run: `overrides` (dotted or A1111 keys) over `settings`; keys we do not have are left to whoever reads them.
+    """Settings for one run: `overrides` (dotted or A1111 keys) over `settings`; keys we lack are left to their readers.
 
     Raises LockedSetting for folders and commands, and what `checked` raises.
     """

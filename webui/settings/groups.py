@@ -18,180 +18,457 @@ class Saving:
 
     samples_save: Annotated[bool, Control("Always save all generated images", a1111="samples_save")] = True
     samples_format: Annotated[str, Control("File format for images", choices=FORMATS, a1111="samples_format")] = "png"
-    samples_filename_pattern: Annotated[str, Control(
-        "Images filename pattern", a1111="samples_filename_pattern", locked=True,
-        info="empty: [seed] inside a subdirectory, else [seed]-[prompt_spaces]")] = ""
-    save_images_add_number: Annotated[bool, Control("Add number to filename when saving", a1111="save_images_add_number")] = True
-    save_images_replace_action: Annotated[str, Control(
-        "Saving the image to an existing file", choices=("Replace", "Add number suffix"), a1111="save_images_replace_action",
-        info="Replace only ever overwrites when numbers are off")] = "Replace"
+    samples_filename_pattern: Annotated[
+        str,
+        Control(
+            "Images filename pattern",
+            a1111="samples_filename_pattern",
+            locked=True,
+            info="empty: [seed] inside a subdirectory, else [seed]-[prompt_spaces]",
+        ),
+    ] = ""
+    save_images_add_number: Annotated[
+        bool, Control("Add number to filename when saving", a1111="save_images_add_number")
+    ] = True
+    save_images_replace_action: Annotated[
+        str,
+        Control(
+            "Saving the image to an existing file",
+            choices=("Replace", "Add number suffix"),
+            a1111="save_images_replace_action",
+            info="Replace only ever overwrites when numbers are off",
+        ),
+    ] = "Replace"
     grid_save: Annotated[bool, Control("Always save all generated image grids", a1111="grid_save")] = True
     grid_format: Annotated[str, Control("File format for grids", choices=FORMATS, a1111="grid_format")] = "png"
-    grid_extended_filename: Annotated[bool, Control(
-        "Add extended info (seed, prompt) to filename when saving grid", a1111="grid_extended_filename")] = False
-    grid_only_if_multiple: Annotated[bool, Control(
-        "Do not save grids consisting of one picture", a1111="grid_only_if_multiple")] = True
-    grid_prevent_empty_spots: Annotated[bool, Control(
-        "Prevent empty spots in grid (when set to autodetect)", a1111="grid_prevent_empty_spots")] = False
-    n_rows: Annotated[int, Control(
-        "Grid row count; use -1 for autodetect and 0 for it to be same as batch size", lo=-1, hi=16, a1111="n_rows")] = -1
-    jpeg_quality: Annotated[int, Control("Quality for saved jpeg and avif images", lo=1, hi=100, a1111="jpeg_quality")] = 80
+    grid_extended_filename: Annotated[
+        bool, Control("Add extended info (seed, prompt) to filename when saving grid", a1111="grid_extended_filename")
+    ] = False
+    grid_only_if_multiple: Annotated[
+        bool, Control("Do not save grids consisting of one picture", a1111="grid_only_if_multiple")
+    ] = True
+    grid_prevent_empty_spots: Annotated[
+        bool, Control("Prevent empty spots in grid (when set to autodetect)", a1111="grid_prevent_empty_spots")
+    ] = False
+    n_rows: Annotated[
+        int,
+        Control(
+            "Grid row count; use -1 for autodetect and 0 for it to be same as batch size", lo=-1, hi=16, a1111="n_rows"
+        ),
+    ] = -1
+    jpeg_quality: Annotated[
+        int, Control("Quality for saved jpeg and avif images", lo=1, hi=100, a1111="jpeg_quality")
+    ] = 80
     webp_lossless: Annotated[bool, Control("Use lossless compression for webp images", a1111="webp_lossless")] = False
-    export_for_4chan: Annotated[bool, Control(
-        "Save copy of large images as JPG", a1111="export_for_4chan",
-        info="if the file size is above the limit, or either width or height are above the limit")] = True
-    img_downscale_threshold: Annotated[float, Control(
-        "File size limit for the above option, MB", lo=0, a1111="img_downscale_threshold")] = 4.0
-    target_side_length: Annotated[int, Control(
-        "Width/height limit for the above option, in pixels", lo=0, a1111="target_side_length")] = 4000
-    img_max_size_mp: Annotated[int, Control("Maximum image size", lo=1, a1111="img_max_size_mp", info="in megapixels; for grids")] = 200
-    save_incomplete_images: Annotated[bool, Control(
-        "Save incomplete images", a1111="save_incomplete_images",
-        info="save images that have been stopped in mid-generation; they are shown in any case")] = False
+    export_for_4chan: Annotated[
+        bool,
+        Control(
+            "Save copy of large images as JPG",
+            a1111="export_for_4chan",
+            info="if the file size is above the limit, or either width or height are above the limit",
+        ),
+    ] = True
+    img_downscale_threshold: Annotated[
+        float, Control("File size limit for the above option, MB", lo=0, a1111="img_downscale_threshold")
+    ] = 4.0
+    target_side_length: Annotated[
+        int, Control("Width/height limit for the above option, in pixels", lo=0, a1111="target_side_length")
+    ] = 4000
+    img_max_size_mp: Annotated[
+        int, Control("Maximum image size", lo=1, a1111="img_max_size_mp", info="in megapixels; for grids")
+    ] = 200
+    save_incomplete_images: Annotated[
+        bool,
+        Control(
+            "Save incomplete images",
+            a1111="save_incomplete_images",
+            info="save images that have been stopped in mid-generation; they are shown in any case",
+        ),
+    ] = False
     save_to_dirs: Annotated[bool, Control("Save images to a subdirectory", a1111="save_to_dirs")] = True
     grid_save_to_dirs: Annotated[bool, Control("Save grids to a subdirectory", a1111="grid_save_to_dirs")] = True
-    directories_filename_pattern: Annotated[str, Control(
-        "Directory name pattern", a1111="directories_filename_pattern", locked=True)] = "[date]"
-    directories_max_prompt_words: Annotated[int, Control(
-        "Max prompt words for [prompt_words] pattern", lo=1, hi=20, a1111="directories_max_prompt_words")] = 8
-    keep_unsaved_days: Annotated[int, Control(
-        "Days to keep pictures that were not saved", lo=1, hi=3650, info="they lie in the cache so that results can be shown again")] = 7
+    directories_filename_pattern: Annotated[
+        str, Control("Directory name pattern", a1111="directories_filename_pattern", locked=True)
+    ] = "[date]"
+    directories_max_prompt_words: Annotated[
+        int, Control("Max prompt words for [prompt_words] pattern", lo=1, hi=20, a1111="directories_max_prompt_words")
+    ] = 8
+    keep_unsaved_days: Annotated[
+        int,
+        Control(
+            "Days to keep pictures that were not saved",
+            lo=1,
+            hi=3650,
+            info="they lie in the cache so that results can be shown again",
+        ),
+    ] = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
     """Where pictures go. Relative paths are below the data folder."""
 
-    outdir_samples: Annotated[str, Control(
-        "Output directory for images; if empty, defaults to three directories below", a1111="outdir_samples", locked=True)] = ""
-    outdir_txt2img_samples: Annotated[str, Control(
-        "Output directory for txt2img images", a1111="outdir_txt2img_samples", locked=True)] = "outputs/txt2img-images"
-    outdir_img2img_samples: Annotated[str, Control(
-        "Output directory for img2img images", a1111="outdir_img2img_samples", locked=True)] = "outputs/img2img-images"
-    outdir_extras_samples: Annotated[str, Control(
-        "Output directory for images from extras tab", a1111="outdir_extras_samples", locked=True)] = "outputs/extras-images"
-    outdir_grids: Annotated[str, Control(
-        "Output directory for grids; if empty, defaults to two directories below", a1111="outdir_grids", locked=True)] = ""
-    outdir_txt2img_grids: Annotated[str, Control(
-        "Output directory for txt2img grids", a1111="outdir_txt2img_grids", locked=True)] = "outputs/txt2img-grids"
-    outdir_img2img_grids: Annotated[str, Control(
-        "Output directory for img2img grids", a1111="outdir_img2img_grids", locked=True)] = "outputs/img2img-grids"
+    outdir_samples: Annotated[
+        str,
+        Control(
+            "Output directory for images; if empty, defaults to three directories below",
+            a1111="outdir_samples",
+            locked=True,
+        ),
+    ] = ""
+    outdir_txt2img_samples: Annotated[
+        str, Control("Output directory for txt2img images", a1111="outdir_txt2img_samples", locked=True)
+    ] = "outputs/txt2img-images"
+    outdir_img2img_samples: Annotated[
+        str, Control("Output directory for img2img images", a1111="outdir_img2img_samples", locked=True)
+    ] = "outputs/img2img-images"
+    outdir_extras_samples: Annotated[
+        str, Control("Output directory for images from extras tab", a1111="outdir_extras_samples", locked=True)
+    ] = "outputs/extras-images"
+    outdir_grids: Annotated[
+        str,
+        Control(
+            "Output directory for grids; if empty, defaults to two directories below", a1111="outdir_grids", locked=True
+        ),
+    ] = ""
+    outdir_txt2img_grids: Annotated[
+        str, Control("Output directory for txt2img grids", a1111="outdir_txt2img_grids", locked=True)
+    ] = "outputs/txt2img-grids"
+    outdir_img2img_grids: Annotated[
+        str, Control("Output directory for img2img grids", a1111="outdir_img2img_grids", locked=True)
+    ] = "outputs/img2img-grids"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Which weights, and how they are kept."""
 
-    checkpoint: Annotated[str, Control("Stable Diffusion checkpoint", a1111="sd_model_checkpoint", infotext="Model hash")] = ""
+    checkpoint: Annotated[
+        str, Control("Stable Diffusion checkpoint", a1111="sd_model_checkpoint", infotext="Model hash")
+    ] = ""
     """"": the first one found, or the demo checkpoint."""
-    vae: Annotated[str, Control(
-        "SD VAE", a1111="sd_vae", infotext="VAE",
-        info="Automatic = use one with same filename as checkpoint; None = use VAE from checkpoint")] = "Automatic"
-    vae_overrides: Annotated[bool, Control(
-        "Selected VAE overrides per-model preferences", a1111="sd_vae_overrides_per_model_preferences")] = True
-    auto_vae_precision: Annotated[bool, Control(
-        "Automatically revert VAE to 32-bit floats", a1111="auto_vae_precision",
-        info="triggers when a tensor with NaNs is produced in VAE")] = True
-    clip_skip: Annotated[int, Control(
-        "Clip skip", lo=1, hi=12, a1111="CLIP_stop_at_last_layers", infotext="Clip skip",
-        info="ignore last layers of CLIP network; 1 ignores none, 2 ignores one layer")] = 1
-    checkpoints_limit: Annotated[int, Control(
-        "Maximum number of checkpoints loaded at the same time", lo=1, hi=10, a1111="sd_checkpoints_limit")] = 1
-    tiling: Annotated[bool, Control("Tiling", a1111="tiling", infotext="Tiling", info="produce a tileable picture")] = False
+    vae: Annotated[
+        str,
+        Control(
+            "SD VAE",
+            a1111="sd_vae",
+            infotext="VAE",
+            info="Automatic = use one with same filename as checkpoint; None = use VAE from checkpoint",
+        ),
+    ] = "Automatic"
+    vae_overrides: Annotated[
+        bool, Control("Selected VAE overrides per-model preferences", a1111="sd_vae_overrides_per_model_preferences")
+    ] = True
+    auto_vae_precision: Annotated[
+        bool,
+        Control(
+            "Automatically revert VAE to 32-bit floats",
+            a1111="auto_vae_precision",
+            info="triggers when a tensor with NaNs is produced in VAE",
+        ),
+    ] = True
+    clip_skip: Annotated[
+        int,
+        Control(
+            "Clip skip",
+            lo=1,
+            hi=12,
+            a1111="CLIP_stop_at_last_layers",
+            infotext="Clip skip",
+            info="ignore last layers of CLIP network; 1 ignores none, 2 ignores one layer",
+        ),
+    ] = 1
+    checkpoints_limit: Annotated[
+        int, Control("Maximum number of checkpoints loaded at the same time", lo=1, hi=10, a1111="sd_checkpoints_limit")
+    ] = 1
+    tiling: Annotated[bool, Control("Tiling", a1111="tiling", infotext="Tiling", info="produce a tileable picture")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """Noise, sampler options, and how prompts become conditioning."""
 
-    noise_source: Annotated[str, Control(
-        "Random number generator source.", choices=("GPU", "CPU", "NV"), a1111="randn_source", infotext="RNG",
-        info="changes seeds drastically; CPU: the same picture on every graphics card; NV: the same as on NVidia cards")] = "GPU"
-    ensd: Annotated[int, Control(
-        "Eta noise seed delta", a1111="eta_noise_seed_delta", infotext="ENSD",
-        info="does not improve anything, just produces different results for ancestral samplers")] = 0
-    eta_ancestral: Annotated[float, Control(
-        "Eta for k-diffusion samplers", lo=0, hi=1, step=0.01, a1111="eta_ancestral", infotext="Eta",
-        info="noise multiplier; applies to ancestral and SDE samplers")] = 1.0
-    eta_ddim: Annotated[float, Control(
-        "Eta for DDIM", lo=0, hi=1, step=0.01, a1111="eta_ddim", infotext="Eta DDIM",
-        info="noise multiplier; higher = more unpredictable results")] = 0.0
-    s_churn: Annotated[float, Control(
-        "sigma churn", lo=0, hi=100, step=0.01, a1111="s_churn", infotext="Sigma churn",
-        info="amount of stochasticity; only applies to Euler, Heun, and DPM2")] = 0.0
-    s_tmin: Annotated[float, Control(
-        "sigma tmin", lo=0, hi=10, step=0.01, a1111="s_tmin", infotext="Sigma tmin",
-        info="start value of the sigma range of churn")] = 0.0
-    s_tmax: Annotated[float, Control(
-        "sigma tmax", lo=0, hi=999, step=0.01, a1111="s_tmax", infotext="Sigma tmax",
-        info="0 = inf; end value of the sigma range of churn")] = 0.0
-    s_noise: Annotated[float, Control(
-        "sigma noise", lo=0, hi=1.1, step=0.001, a1111="s_noise", infotext="Sigma noise",
-        info="amount of additional noise to counteract loss of detail during sampling")] = 1.0
-    sigma_min: Annotated[float, Control(
-        "sigma min", lo=0, a1111="sigma_min", infotext="Schedule min sigma", info="0 = default (~0.03)")] = 0.0
-    sigma_max: Annotated[float, Control(
-        "sigma max", lo=0, a1111="sigma_max", infotext="Schedule max sigma", info="0 = default (~14.6)")] = 0.0
-    rho: Annotated[float, Control(
-        "rho", lo=0, a1111="rho", infotext="Schedule rho", info="0 = default (7 for karras, 1 for polyexponential)")] = 0.0
-    beta_alpha: Annotated[float, Control(
-        "Beta scheduler - alpha", lo=0.01, hi=1, step=0.01, a1111="beta_dist_alpha", infotext="Beta schedule alpha")] = 0.6
-    beta_beta: Annotated[float, Control(
-        "Beta scheduler - beta", lo=0.01, hi=1, step=0.01, a1111="beta_dist_beta", infotext="Beta schedule beta")] = 0.6
-    discard_penultimate: Annotated[bool, Control(
-        "Always discard next-to-last sigma", a1111="always_discard_next_to_last_sigma", infotext="Discard penultimate sigma")] = False
-    sgm_noise_multiplier: Annotated[bool, Control(
-        "SGM noise multiplier", a1111="sgm_noise_multiplier", infotext="SGM noise multiplier",
-        info="match the initial noise of the official SDXL implementation")] = False
-    unipc_variant: Annotated[str, Control(
-        "UniPC variant", choices=("bh1", "bh2", "vary_coeff"), a1111="uni_pc_variant", infotext="UniPC variant")] = "bh1"
-    unipc_skip_type: Annotated[str, Control(
-        "UniPC skip type", choices=("time_uniform", "time_quadratic", "logSNR"), a1111="uni_pc_skip_type",
-        infotext="UniPC skip type")] = "time_uniform"
-    unipc_order: Annotated[int, Control(
-        "UniPC order", lo=1, hi=50, a1111="uni_pc_order", infotext="UniPC order", info="must be < sampling steps")] = 3
-    unipc_lower_order_final: Annotated[bool, Control(
-        "UniPC lower order final", a1111="uni_pc_lower_order_final", infotext="UniPC lower order final")] = True
-    s_min_uncond: Annotated[float, Control(
-        "Negative Guidance minimum sigma", lo=0, hi=15, step=0.01, a1111="s_min_uncond", infotext="NGMS",
-        info="skip negative prompt for some steps when the image is almost ready; 0 = disable, higher = faster")] = 0.0
-    s_min_uncond_all: Annotated[bool, Control(
-        "Negative Guidance minimum sigma all steps", a1111="s_min_uncond_all", infotext="NGMS all steps",
-        info="by default every second step is skipped")] = False
-    skip_early_cond: Annotated[float, Control(
-        "Ignore negative prompt during early sampling", lo=0, hi=1, step=0.01, a1111="skip_early_cond", infotext="Skip Early CFG",
-        info="share of steps at the beginning without CFG; 0 = skip none, 1 = skip all")] = 0.0
-    emphasis: Annotated[str, Control(
-        "Emphasis mode", choices=("None", "Ignore", "Original", "No norm"), a1111="emphasis", infotext="Emphasis",
-        info="makes (more:1.1) or (less:0.9) emphasis work")] = "Original"
-    comma_padding_backtrack: Annotated[int, Control(
-        "Prompt word wrap length limit", lo=0, hi=74, a1111="comma_padding_backtrack",
-        info="in tokens; texts that do not fit into the 75 token limit move to the next 75 token chunk")] = 20
-    enable_prompt_comments: Annotated[bool, Control(
-        "Enable comments", a1111="enable_prompt_comments", info="# and what follows on the line is left out of prompts")] = True
-    pad_cond_uncond: Annotated[bool, Control(
-        "Pad prompt/negative prompt", a1111="pad_cond_uncond", infotext="Pad conds",
-        info="to the same length; faster when they differ; changes seeds")] = False
-    pad_cond_uncond_v0: Annotated[bool, Control(
-        "Pad prompt/negative prompt (v0)", a1111="pad_cond_uncond_v0", infotext="Pad conds v0",
-        info="as DDIM before 1.6.0: a longer negative prompt is cut off")] = False
-    batch_cond_uncond: Annotated[bool, Control(
-        "Batch cond/uncond", a1111="batch_cond_uncond", info="both in one call; more memory, faster")] = True
-    enable_quantization: Annotated[bool, Control(
-        "Enable quantization in K samplers for sharper and cleaner results", a1111="enable_quantization",
-        info="rounds timesteps; may change existing seeds")] = False
-    use_old_scheduling: Annotated[bool, Control(
-        "Use old prompt editing timelines.", a1111="use_old_scheduling", infotext="Old prompt editing timelines",
-        info="numbers below 1 are a share of the steps, others a step, the same in both passes")] = False
-    use_old_emphasis: Annotated[bool, Control(
-        "Use old emphasis implementation. Can be useful to reproduce old seeds.", a1111="use_old_emphasis_implementation")] = False
-    use_old_karras_sigmas: Annotated[bool, Control(
-        "Use old karras scheduler sigmas (0.1 to 10).", a1111="use_old_karras_scheduler_sigmas")] = False
-    no_dpmpp_sde_batch_determinism: Annotated[bool, Control(
-        "Do not make DPM++ SDE deterministic across different batch sizes.", a1111="no_dpmpp_sde_batch_determinism")] = False
-    downcast_alphas: Annotated[bool, Control(
-        "Downcast model alphas_cumprod to fp16 before sampling. For reproducing old seeds.", a1111="use_downcasted_alpha_bar",
-        infotext="Downcast alphas_cumprod")] = False
+    noise_source: Annotated[
+        str,
+        Control(
+            "Random number generator source.",
+            choices=("GPU", "CPU", "NV"),
+            a1111="randn_source",
+            infotext="RNG",
+            info="changes seeds drastically; CPU: the same picture on every card; NV: the same as on NVidia cards",
+        ),
+    ] = "GPU"
+    ensd: Annotated[
+        int,
+        Control(
+            "Eta noise seed delta",
+            a1111="eta_noise_seed_delta",
+            infotext="ENSD",
+            info="does not improve anything, just produces different results for ancestral samplers",
+        ),
+    ] = 0
+    eta_ancestral: Annotated[
+        float,
+        Control(
+            "Eta for k-diffusion samplers",
+            lo=0,
+            hi=1,
+            step=0.01,
+            a1111="eta_ancestral",
+            infotext="Eta",
+            info="noise multiplier; applies to ancestral and SDE samplers",
+        ),
+    ] = 1.0
+    eta_ddim: Annotated[
+        float,
+        Control(
+            "Eta for DDIM",
+            lo=0,
+            hi=1,
+            step=0.01,
+            a1111="eta_ddim",
+            infotext="Eta DDIM",
+            info="noise multiplier; higher = more unpredictable results",
+        ),
+    ] = 0.0
+    s_churn: Annotated[
+        float,
+        Control(
+            "sigma churn",
+            lo=0,
+            hi=100,
+            step=0.01,
+            a1111="s_churn",
+            infotext="Sigma churn",
+            info="amount of stochasticity; only applies to Euler, Heun, and DPM2",
+        ),
+    ] = 0.0
+    s_tmin: Annotated[
+        float,
+        Control(
+            "sigma tmin",
+            lo=0,
+            hi=10,
+            step=0.01,
+            a1111="s_tmin",
+            infotext="Sigma tmin",
+            info="start value of the sigma range of churn",
+        ),
+    ] = 0.0
+    s_tmax: Annotated[
+        float,
+        Control(
+            "sigma tmax",
+            lo=0,
+            hi=999,
+            step=0.01,
+            a1111="s_tmax",
+            infotext="Sigma tmax",
+            info="0 = inf; end value of the sigma range of churn",
+        ),
+    ] = 0.0
+    s_noise: Annotated[
+        float,
+        Control(
+            "sigma noise",
+            lo=0,
+            hi=1.1,
+            step=0.001,
+            a1111="s_noise",
+            infotext="Sigma noise",
+            info="amount of additional noise to counteract loss of detail during sampling",
+        ),
+    ] = 1.0
+    sigma_min: Annotated[
+        float, Control("sigma min", lo=0, a1111="sigma_min", infotext="Schedule min sigma", info="0 = default (~0.03)")
+    ] = 0.0
+    sigma_max: Annotated[
+        float, Control("sigma max", lo=0, a1111="sigma_max", infotext="Schedule max sigma", info="0 = default (~14.6)")
+    ] = 0.0
+    rho: Annotated[
+        float,
+        Control(
+            "rho", lo=0, a1111="rho", infotext="Schedule rho", info="0 = default (7 for karras, 1 for polyexponential)"
+        ),
+    ] = 0.0
+    beta_alpha: Annotated[
+        float,
+        Control(
+            "Beta scheduler - alpha", lo=0.01, hi=1, step=0.01, a1111="beta_dist_alpha", infotext="Beta schedule alpha"
+        ),
+    ] = 0.6
+    beta_beta: Annotated[
+        float,
+        Control(
+            "Beta scheduler - beta", lo=0.01, hi=1, step=0.01, a1111="beta_dist_beta", infotext="Beta schedule beta"
+        ),
+    ] = 0.6
+    discard_penultimate: Annotated[
+        bool,
+        Control(
+            "Always discard next-to-last sigma",
+            a1111="always_discard_next_to_last_sigma",
+            infotext="Discard penultimate sigma",
+        ),
+    ] = False
+    sgm_noise_multiplier: Annotated[
+        bool,
+        Control(
+            "SGM noise multiplier",
+            a1111="sgm_noise_multiplier",
+            infotext="SGM noise multiplier",
+            info="match the initial noise of the official SDXL implementation",
+        ),
+    ] = False
+    unipc_variant: Annotated[
+        str,
+        Control(
+            "UniPC variant", choices=("bh1", "bh2", "vary_coeff"), a1111="uni_pc_variant", infotext="UniPC variant"
+        ),
+    ] = "bh1"
+    unipc_skip_type: Annotated[
+        str,
+        Control(
+            "UniPC skip type",
+            choices=("time_uniform", "time_quadratic", "logSNR"),
+            a1111="uni_pc_skip_type",
+            infotext="UniPC skip type",
+        ),
+    ] = "time_uniform"
+    unipc_order: Annotated[
+        int,
+        Control(
+            "UniPC order", lo=1, hi=50, a1111="uni_pc_order", infotext="UniPC order", info="must be < sampling steps"
+        ),
+    ] = 3
+    unipc_lower_order_final: Annotated[
+        bool, Control("UniPC lower order final", a1111="uni_pc_lower_order_final", infotext="UniPC lower order final")
+    ] = True
+    s_min_uncond: Annotated[
+        float,
+        Control(
+            "Negative Guidance minimum sigma",
+            lo=0,
+            hi=15,
+            step=0.01,
+            a1111="s_min_uncond",
+            infotext="NGMS",
+            info="skip negative prompt for some steps when the image is almost ready; 0 = disable, higher = faster",
+        ),
+    ] = 0.0
+    s_min_uncond_all: Annotated[
+        bool,
+        Control(
+            "Negative Guidance minimum sigma all steps",
+            a1111="s_min_uncond_all",
+            infotext="NGMS all steps",
+            info="by default every second step is skipped",
+        ),
+    ] = False
+    skip_early_cond: Annotated[
+        float,
+        Control(
+            "Ignore negative prompt during early sampling",
+            lo=0,
+            hi=1,
+            step=0.01,
+            a1111="skip_early_cond",
+            infotext="Skip Early CFG",
+            info="share of steps at the beginning without CFG; 0 = skip none, 1 = skip all",
+        ),
+    ] = 0.0
+    emphasis: Annotated[
+        str,
+        Control(
+            "Emphasis mode",
+            choices=("None", "Ignore", "Original", "No norm"),
+            a1111="emphasis",
+            infotext="Emphasis",
+            info="makes (more:1.1) or (less:0.9) emphasis work",
+        ),
+    ] = "Original"
+    comma_padding_backtrack: Annotated[
+        int,
+        Control(
+            "Prompt word wrap length limit",
+            lo=0,
+            hi=74,
+            a1111="comma_padding_backtrack",
+            info="in tokens; texts that do not fit into the 75 token limit move to the next 75 token chunk",
+        ),
+    ] = 20
+    enable_prompt_comments: Annotated[
+        bool,
+        Control(
+            "Enable comments",
+            a1111="enable_prompt_comments",
+            info="# and what follows on the line is left out of prompts",
+        ),
+    ] = True
+    pad_cond_uncond: Annotated[
+        bool,
+        Control(
+            "Pad prompt/negative prompt",
+            a1111="pad_cond_uncond",
+            infotext="Pad conds",
+            info="to the same length; faster when they differ; changes seeds",
+        ),
+    ] = False
+    pad_cond_uncond_v0: Annotated[
+        bool,
+        Control(
+            "Pad prompt/negative prompt (v0)",
+            a1111="pad_cond_uncond_v0",
+            infotext="Pad conds v0",
+            info="as DDIM before 1.6.0: a longer negative prompt is cut off",
+        ),
+    ] = False
+    batch_cond_uncond: Annotated[
+        bool, Control("Batch cond/uncond", a1111="batch_cond_uncond", info="both in one call; more memory, faster")
+    ] = True
+    enable_quantization: Annotated[
+        bool,
+        Control(
+            "Enable quantization in K samplers for sharper and cleaner results",
+            a1111="enable_quantization",
+            info="rounds timesteps; may change existing seeds",
+        ),
+    ] = False
+    use_old_scheduling: Annotated[
+        bool,
+        Control(
+            "Use old prompt editing timelines.",
+            a1111="use_old_scheduling",
+            infotext="Old prompt editing timelines",
+            info="numbers below 1 are a share of the steps, others a step, the same in both passes",
+        ),
+    ] = False
+    use_old_emphasis: Annotated[
+        bool,
+        Control(
+            "Use old emphasis implementation. Can be useful to reproduce old seeds.",
+            a1111="use_old_emphasis_implementation",
+        ),
+    ] = False
+    use_old_karras_sigmas: Annotated[
+        bool, Control("Use old karras scheduler sigmas (0.1 to 10).", a1111="use_old_karras_scheduler_sigmas")
+    ] = False
+    no_dpmpp_sde_batch_determinism: Annotated[
+        bool,
+        Control(
+            "Do not make DPM++ SDE deterministic across different batch sizes.", a1111="no_dpmpp_sde_batch_determinism"
+        ),
+    ] = False
+    downcast_alphas: Annotated[
+        bool,
+        Control(
+            "Downcast model alphas_cumprod to fp16 before sampling. For reproducing old seeds.",
+            a1111="use_downcasted_alpha_bar",
+            infotext="Downcast alphas_cumprod",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,50 +476,100 @@ class Previews:
     """Live previews while sampling."""
 
     enabled: Annotated[bool, Control("Show live previews of the created image", a1111="live_previews_enable")] = True
-    image_format: Annotated[str, Control(
-        "Live preview file format", choices=("jpeg", "png", "webp"), a1111="live_previews_image_format")] = "png"
-    grid: Annotated[bool, Control(
-        "Show previews of all images generated in a batch as a grid", a1111="show_progress_grid")] = True
-    every_n_steps: Annotated[int, Control(
-        "Live preview display period", lo=-1, hi=32, a1111="show_progress_every_n_steps",
-        info="in sampling steps; -1 = only show after completion of batch")] = 10
-    method: Annotated[str, Control(
-        "Live preview method", choices=("Full", "Approx NN", "Approx cheap", "TAESD"), a1111="show_progress_type",
-        info="Full = slow but pretty; Approx NN and TAESD = fast but low quality; Approx cheap = super fast but rough")] = "Approx NN"
-    content: Annotated[str, Control(
-        "Live preview subject", choices=("Combined", "Prompt", "Negative prompt"), a1111="live_preview_content")] = "Prompt"
-    refresh_period: Annotated[int, Control(
-        "Progressbar and preview update period", lo=50, hi=60000, a1111="live_preview_refresh_period", info="in milliseconds")] = 1000
+    image_format: Annotated[
+        str, Control("Live preview file format", choices=("jpeg", "png", "webp"), a1111="live_previews_image_format")
+    ] = "png"
+    grid: Annotated[
+        bool, Control("Show previews of all images generated in a batch as a grid", a1111="show_progress_grid")
+    ] = True
+    every_n_steps: Annotated[
+        int,
+        Control(
+            "Live preview display period",
+            lo=-1,
+            hi=32,
+            a1111="show_progress_every_n_steps",
+            info="in sampling steps; -1 = only show after completion of batch",
+        ),
+    ] = 10
+    method: Annotated[
+        str,
+        Control(
+            "Live preview method",
+            choices=("Full", "Approx NN", "Approx cheap", "TAESD"),
+            a1111="show_progress_type",
+            info="Full = slow but pretty; Approx NN, TAESD = fast but low quality; Approx cheap = super fast but rough",
+        ),
+    ] = "Approx NN"
+    content: Annotated[
+        str,
+        Control(
+            "Live preview subject", choices=("Combined", "Prompt", "Negative prompt"), a1111="live_preview_content"
+        ),
+    ] = "Prompt"
+    refresh_period: Annotated[
+        int,
+        Control(
+            "Progressbar and preview update period",
+            lo=50,
+            hi=60000,
+            a1111="live_preview_refresh_period",
+            info="in milliseconds",
+        ),
+    ] = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfotextSettings:
     """What is written with a picture, and how it is read back."""
 
-    enable_pnginfo: Annotated[bool, Control(
-        "Write infotext to metadata of the generated image", a1111="enable_pnginfo")] = True
-    save_txt: Annotated[bool, Control(
-        "Create a text file with infotext next to every generated image", a1111="save_txt")] = False
+    enable_pnginfo: Annotated[
+        bool, Control("Write infotext to metadata of the generated image", a1111="enable_pnginfo")
+    ] = True
+    save_txt: Annotated[
+        bool, Control("Create a text file with infotext next to every generated image", a1111="save_txt")
+    ] = False
     add_model_name: Annotated[bool, Control("Add model name to infotext", a1111="add_model_name_to_info")] = True
     add_model_hash: Annotated[bool, Control("Add model hash to infotext", a1111="add_model_hash_to_info")] = True
     add_vae_name: Annotated[bool, Control("Add VAE name to infotext", a1111="add_vae_name_to_info")] = True
     add_vae_hash: Annotated[bool, Control("Add VAE hash to infotext", a1111="add_vae_hash_to_info")] = True
-    add_user_name: Annotated[bool, Control("Add user name to infotext when authenticated", a1111="add_user_name_to_info")] = False
+    add_user_name: Annotated[
+        bool, Control("Add user name to infotext when authenticated", a1111="add_user_name_to_info")
+    ] = False
     add_version: Annotated[bool, Control("Add program version to infotext", a1111="add_version_to_infotext")] = True
-    add_embedding_hashes: Annotated[bool, Control(
-        "Add Textual Inversion hashes to infotext", a1111="textual_inversion_add_hashes_to_infotext")] = True
-    disregard_model: Annotated[bool, Control(
-        "Disregard checkpoint information from pasted infotext", a1111="disable_weights_auto_swap",
-        info="when reading generation parameters from text into the page")] = True
-    skip_pasting: Annotated[tuple[str, ...], Control("Disregard fields from pasted infotext", a1111="infotext_skip_pasting")] = ()
-    styles: Annotated[str, Control(
-        "Infer styles from prompts of pasted infotext", choices=("Ignore", "Apply", "Discard", "Apply if any"),
-        a1111="infotext_styles",
-        info="Ignore: keep prompt and styles as they are; Apply: move style text out of the prompt, replace the styles chosen; "
-             "Discard: drop style text, keep the styles chosen; Apply if any: Apply, but only when a style was found")] = "Apply if any"
-    auto_backcompat: Annotated[bool, Control(
-        "Automatic backward compatibility", a1111="auto_backcompat",
-        info="automatically enable options for backwards compatibility when importing infotext of an older program version")] = True
+    add_embedding_hashes: Annotated[
+        bool, Control("Add Textual Inversion hashes to infotext", a1111="textual_inversion_add_hashes_to_infotext")
+    ] = True
+    disregard_model: Annotated[
+        bool,
+        Control(
+            "Disregard checkpoint information from pasted infotext",
+            a1111="disable_weights_auto_swap",
+            info="when reading generation parameters from text into the page",
+        ),
+    ] = True
+    skip_pasting: Annotated[
+        tuple[str, ...], Control("Disregard fields from pasted infotext", a1111="infotext_skip_pasting")
+    ] = ()
+    styles: Annotated[
+        str,
+        Control(
+            "Infer styles from prompts of pasted infotext",
+            choices=("Ignore", "Apply", "Discard", "Apply if any"),
+            a1111="infotext_styles",
+            info="Ignore: keep prompt and styles as they are; Apply: move style text out of the prompt "
+            "and choose those styles; "
+            "Discard: drop style text, keep the styles chosen; Apply if any: Apply, but only when a style was found",
+        ),
+    ] = "Apply if any"
+    auto_backcompat: Annotated[
+        bool,
+        Control(
+            "Automatic backward compatibility",
+            a1111="auto_backcompat",
+            info="enable options for backwards compatibility when importing infotext of an older program version",
+        ),
+    ] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,28 +578,43 @@ class Page:
 
     language: Annotated[str, Control("Language", choices=("auto", "zh-CN", "en"), info="auto: the browser's")] = "auto"
     theme: Annotated[str, Control("Theme", choices=("auto", "light", "dark"), info="auto: the browser's")] = "auto"
-    quicksettings_list: Annotated[tuple[str, ...], Control(
-        "Quicksettings list", a1111="quicksettings_list", restart=True,
-        info="setting entries that appear at the top of page rather than in settings tab")] = (
-            "sd_model_checkpoint", "sd_vae", "CLIP_stop_at_last_layers")
-    interrupt_after_current: Annotated[bool, Control(
-        "Don't Interrupt in the middle", a1111="interrupt_after_current",
-        info="the first Interrupt finishes the current image, the second stops at once")] = True
-    show_progress_in_title: Annotated[bool, Control(
-        "Show generation progress in window title.", a1111="show_progress_in_title")] = True
+    quicksettings_list: Annotated[
+        tuple[str, ...],
+        Control(
+            "Quicksettings list",
+            a1111="quicksettings_list",
+            restart=True,
+            info="setting entries that appear at the top of page rather than in settings tab",
+        ),
+    ] = ("sd_model_checkpoint", "sd_vae", "CLIP_stop_at_last_layers")
+    interrupt_after_current: Annotated[
+        bool,
+        Control(
+            "Don't Interrupt in the middle",
+            a1111="interrupt_after_current",
+            info="the first Interrupt finishes the current image, the second stops at once",
+        ),
+    ] = True
+    show_progress_in_title: Annotated[
+        bool, Control("Show generation progress in window title.", a1111="show_progress_in_title")
+    ] = True
     return_grid: Annotated[bool, Control("Show grid in gallery", a1111="return_grid")] = True
-    disable_token_counters: Annotated[bool, Control(
-        "Disable prompt token counters", a1111="disable_token_counters", restart=True)] = False
+    disable_token_counters: Annotated[
+        bool, Control("Disable prompt token counters", a1111="disable_token_counters", restart=True)
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """What the HTTP API may do; never changed through it."""
 
-    enable_requests: Annotated[bool, Control(
-        "Allow http:// and https:// URLs for input images in API", a1111="api_enable_requests", locked=True)] = True
-    forbid_local_requests: Annotated[bool, Control(
-        "Forbid URLs to local resources", a1111="api_forbid_local_requests", locked=True)] = True
+    enable_requests: Annotated[
+        bool,
+        Control("Allow http:// and https:// URLs for input images in API", a1111="api_enable_requests", locked=True),
+    ] = True
+    forbid_local_requests: Annotated[
+        bool, Control("Forbid URLs to local resources", a1111="api_forbid_local_requests", locked=True)
+    ] = True
     useragent: Annotated[str, Control("User agent for requests", a1111="api_useragent", locked=True)] = ""
 
 

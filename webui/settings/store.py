@@ -1,7 +1,7 @@
 """config.json: read, repaired, changed, written.
 
-The file is A1111's: settings stand under A1111's keys, ours that A1111 lacks under `group.name`, and keys we do not know stay
-exactly as they were found. So a config.json may be carried over from A1111, and back.
+The file is A1111's: settings stand under A1111's keys, ours that A1111 lacks under `group.name`, and keys we do not
+know stay exactly as they were found. So a config.json may be carried over from A1111, and back.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ Note = tuple[str, dict[str, Any]]
 class SettingsStore:
     """The settings in force and their file. All methods may be called from any thread.
 
-    `frozen_sections` names groups (or "*") and `frozen_keys` keys, dotted or A1111's, that may not be changed while running.
+    `frozen_sections` names groups (or "*") and `frozen_keys` keys, dotted or A1111's, that may not be changed.
     """
 
     def __init__(self, path: Path, *, frozen_sections: Collection[str] = (), frozen_keys: Collection[str] = ()) -> None:
@@ -128,8 +128,17 @@ class SettingsStore:
             try:
                 good[key] = checked(row, raw[row.stored])
             except BadInput as error:
-                self._notes.append(("setting_replaced", {
-                    "name": row.stored, "value": repr(raw[row.stored])[:80], "default": row.default, "path": str(self.path)}))
+                self._notes.append(
+                    (
+                        "setting_replaced",
+                        {
+                            "name": row.stored,
+                            "value": repr(raw[row.stored])[:80],
+                            "default": row.default,
+                            "path": str(self.path),
+                        },
+                    )
+                )
                 del error
         self._raw = raw
         self._current = applied(Settings(), good)
@@ -152,7 +161,7 @@ class SettingsStore:
     def _set_aside(self) -> dict[str, Any]:
         aside = _free_name(self.path.with_name(f"{self.path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}"))
         try:
-            os.replace(self.path, aside)
+            self.path.replace(aside)
         except OSError as error:
             self._notes.append(("settings_unreadable", {"path": str(self.path), "reason": str(error)}))
             return {}
@@ -162,7 +171,9 @@ class SettingsStore:
         except (OSError, ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
-            self._notes.append(("settings_broken_backup", {"path": str(self.path), "aside": str(aside), "backup": str(backup)}))
+            self._notes.append(
+                ("settings_broken_backup", {"path": str(self.path), "aside": str(aside), "backup": str(backup)})
+            )
             return cast("dict[str, Any]", found)
         self._notes.append(("settings_broken", {"path": str(self.path), "aside": str(aside)}))
         return {}
@@ -234,11 +245,11 @@ def _write(path: Path, raw: Mapping[str, Any]) -> None:
         if target.exists():
             shutil.copymode(target, temporary)
             shutil.copy2(target, _backup(target))
-        os.replace(temporary, target)
+        Path(temporary).replace(target)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                Path(temporary).unlink()
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(path=str(path), needed=len(data), free=_free(target.parent)) from error
         raise SettingsNotSaved(path=str(path), reason=str(error)) from error
