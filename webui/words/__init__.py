@@ -46,7 +46,9 @@ def say(key: str, language: str, /, **fields: Any) -> str:
     if pair is None:
         return f"{key} {fields}" if fields else key
     text = pair[LANGUAGES.index(language_of(language))]
-    shown = {name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in fields.items()}
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in fields.items()
+    }
     try:
         return text.format(**shown)
     except (KeyError, IndexError):

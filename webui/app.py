@@ -1,0 +1,209 @@
+"""The composition root: every part is built here, once, and handed down. The only wiring.
+
+Order of a start: names of models, settings, queue, page, server; then, behind the page, headers of new models, the engine's
+imports and the chosen checkpoint in the worker, and SHA-256 of models while nothing runs.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import pkgutil
+import socket
+import threading
+import time
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from webui import __version__, api, gate, ui
+from webui.catalog import Catalog, folders_from
+from webui.domain import GenerationRequest
+from webui.gallery import Gallery
+from webui.hooks import Hooks
+from webui.intake import Intake, StyleBook
+from webui.jobs import Jobs, Kind, Threads
+from webui.services import Services
+from webui.settings import SettingsStore
+from webui.settings.flags import Flags, console_language
+
+log = logging.getLogger(__name__)
+
+KINDS = {"txt2img": Kind(request=GenerationRequest, target="webui.generate:run")}
+FIRST_PORT = 7860
+PORTS_TRIED = 100
+PAGE_PATIENCE = 15.0
+"""Seconds the engine's imports wait for a first look at the page; importing beside it would make the page later."""
+
+
+def data_root(flags: Flags) -> Path:
+    """Where run-time files lie: `--data-dir`, else the checkout."""
+    return (flags.data_dir or Path(__file__).resolve().parent.parent).resolve()
+
+
+def build(flags: Flags, hooks: Hooks | None = None) -> Services:
+    """All parts of one server. Nothing runs yet; no weight is read and torch is not imported."""
+    root = data_root(flags)
+    root.mkdir(parents=True, exist_ok=True)
+    hooks = hooks or Hooks()
+    settings = SettingsStore(
+        flags.ui_settings_file or root / "config.json",
+        frozen_sections=frozen_groups(flags),
+        frozen_keys=frozenset(filter(None, flags.freeze_specific_settings.split(","))),
+    )
+    catalog = Catalog(root / "cache" / "models.db", folders_from(flags, root))
+    gallery = Gallery(lambda: settings.current, root)
+    styles = StyleBook([root / name for name in flags.styles_file or ("styles.csv",)])
+    intake = Intake(settings=settings, catalog=catalog, styles=styles, hooks=hooks)
+    jobs = Jobs(root / "cache" / "queue.db", KINDS)
+    if hooks.used("on_job"):
+        jobs.subscribe(lambda change: hooks.gather("on_job", change=change) and None)
+    return Services(
+        flags=flags, settings=settings, catalog=catalog, gallery=gallery, styles=styles, intake=intake, jobs=jobs, hooks=hooks
+    )
+
+
+def frozen_groups(flags: Flags) -> frozenset[str]:
+    """Setting groups that the launcher froze."""
+    if flags.freeze_settings:
+        return frozenset({"*"})
+    return frozenset(filter(None, flags.freeze_settings_in_sections.split(",")))
+
+
+class Engine:
+    """The worker's side: opens the bench when it is first needed, or warms it once the page has been seen."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.workers = Threads(self._open)
+        self.seen = threading.Event()
+        self._closing = threading.Event()
+
+    def _open(self) -> Any:
+        # Named, not imported: torch loads in the worker, after the page.
+        began = time.perf_counter()
+        bench = pkgutil.resolve_name("webui.generate:open_bench")(
+            catalog=self._services.catalog, gallery=self._services.gallery, hooks=self._services.hooks, flags=self._services.flags
+        )
+        log.info("engine ready after %.1f s", time.perf_counter() - began)
+        return bench
+
+    def warm(self) -> None:
+        """Import the engine and load the chosen checkpoint, so that the first picture does not wait for it."""
+        self.seen.wait(PAGE_PATIENCE)
+        if self._closing.wait(1.0):
+            return
+        try:
+            pkgutil.resolve_name("webui.generate:warm")(self.workers.bench, self._services.settings.current)
+        except Exception as error:  # the worker's border: the first job will say it to the person who asked
+            log.warning("the engine could not be warmed: %s", error)
+
+    def close(self) -> None:
+        self._closing.set()
+        self.seen.set()
+
+
+class SeesPage:
+    """Tells the engine that a page was served: from then on it may import torch."""
+
+    def __init__(self, app: Any, seen: threading.Event) -> None:
+        self._app, self._seen = app, seen
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == "/" and not self._seen.is_set():
+            asyncio.get_running_loop().call_later(1.5, self._seen.set)
+
+
+def application(services: Services, engine: Engine, *, port: int) -> Any:
+    """The whole ASGI application: API, page, and the gate in front of every route."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        behind = threading.Thread(target=behind_the_page, args=(services, engine), name="behind-the-page", daemon=True)
+        services.jobs.start(engine.workers)
+        behind.start()
+        yield
+        engine.close()
+        await asyncio.to_thread(services.jobs.close)
+        services.catalog.stop()
+
+    app = FastAPI(title="Maple WebUI", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    api.mount(app, services)
+    if not services.flags.nowebui:
+        ui.mount(app, services)
+    # A mount at "/" swallows what was added after it; it must come last.
+    app.router.routes.sort(key=lambda route: isinstance(route, Mount) and route.path in ("", "/"))
+    return gate.build(
+        SeesPage(app, engine.seen), policy=gate.policy_from(services.flags, port), accounts=gate.accounts_from(services.flags)
+    )
+
+
+def behind_the_page(services: Services, engine: Engine) -> None:
+    """What need not be finished before the page is there."""
+    services.catalog.read_headers()
+    if not services.flags.skip_load_model_at_start:
+        engine.warm()
+    if not services.flags.no_hashing:
+        services.catalog.start_hashing(lambda: services.jobs.idle)
+    services.gallery.prune()
+
+
+def free_port(flags: Flags, host: str) -> int:
+    """The port asked for, or the first free one from 7860 on. Raises OSError when the one asked for is taken."""
+    if flags.port:
+        return flags.port
+    for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
+        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((host, port))
+                return port
+    return FIRST_PORT
+
+
+def serve(flags: Flags) -> int:
+    """Serve until interrupted. Exit code."""
+    # Nothing here may call home: not Gradio, not the hub. Set before either is imported.
+    os.environ.update({"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
+    language = console_language(flags, env=os.environ)
+    services = build(flags)
+    services.catalog.walk()
+    host = flags.server_name or ("0.0.0.0" if flags.listen or flags.share else "127.0.0.1")
+    port = free_port(flags, host)
+    engine = Engine(services)
+    app = application(services, engine, port=port)
+    config = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,
+        ssl_keyfile=flags.tls_keyfile, ssl_certfile=flags.tls_certfile, root_path=flags.subpath.rstrip("/"),
+        timeout_graceful_shutdown=5, server_header=False,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    announce(server, flags, port, language)
+    server.run()
+    return 0 if server.started else 1
+
+
+def announce(server: uvicorn.Server, flags: Flags, port: int, language: str) -> None:
+    """Print the address once the server answers, and open the browser when asked to."""
+
+    def wait() -> None:
+        while not server.started:
+            if server.should_exit:
+                return
+            time.sleep(0.02)
+        print(gate.announce(flags, port, language=language), flush=True)
+        if flags.autolaunch:
+            scheme = "https" if flags.tls_certfile else "http"
+            webbrowser.open(f"{scheme}://127.0.0.1:{port}/")
+
+    threading.Thread(target=wait, name="announce", daemon=True).start()
+
+
+__all__ = ["application", "build", "serve"]

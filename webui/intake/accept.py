@@ -1,0 +1,128 @@
+"""`Intake.accept`: a request is whole, possible and reproducible before it enters the queue."""
+
+import difflib
+import random
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from webui.catalog import Catalog
+from webui.catalog.chosen import chosen_checkpoint
+from webui.catalog.samplers import samplers, split_name
+from webui.catalog.schedules import schedules
+from webui.domain import GenerationRequest, ModelKind
+from webui.domain.errors import BadInput, OutOfRange, TooLong, UnknownSampler, UnknownSchedule
+from webui.hooks import Hooks
+from webui.intake.stylebook import StyleBook
+from webui.settings import Settings, SettingsStore, overlay
+
+MOST_LETTERS = 100_000
+"""Longest prompt taken, in characters: about three hundred chunks, far beyond what a model can follow."""
+SEEDS = 4_294_967_294
+"""A1111 draws random seeds below this; an infotext's seed always fits."""
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "width": (64, 8192),
+    "height": (64, 8192),
+    "steps": (1, 1000),
+    "cfg_scale": (0, 1000),
+    "batch_size": (1, 256),
+    "batch_count": (1, 10_000),
+    "subseed_strength": (0, 1),
+    "seed_resize_width": (-1, 8192),
+    "seed_resize_height": (-1, 8192),
+    "clip_skip": (1, 12),
+}
+
+
+class UniPCOrder(BadInput):
+    """UniPC's order must be below the number of steps. Fields: order, steps."""
+
+    key: ClassVar[str] = "unipc_order"
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Checks requests against what is there now."""
+
+    settings: SettingsStore
+    catalog: Catalog
+    styles: StyleBook
+    hooks: Hooks
+
+    def accept(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with names canonical, styles merged, sizes on the latent grid and seeds fixed.
+
+        Raises OutOfRange, TooLong, UnknownSampler, UnknownSchedule, UniPCOrder, UnknownModel, ModelGone, NoCheckpoint,
+        LockedSetting and what settings say of an override.
+        """
+        settings = overlay(self.settings.current, request.overrides)
+        check_ranges(request)
+        check_lengths(request)
+        request = self._with_styles(request)
+        request = self.hooks.transform("transform_request", request, "request", settings=settings)
+        check_ranges(request)
+        check_lengths(request)
+        request = canonical(request)
+        self._check_models(request, settings)
+        check_steps(request, settings)
+        return replace(request, seed=seed(request.seed), subseed=seed(request.subseed))
+
+    def _with_styles(self, request: GenerationRequest) -> GenerationRequest:
+        """Styles merged into every prompt; their names stay, for file names and the record."""
+        if not request.styles:
+            return request
+        prompt, negative = self.styles.apply(request.prompt, request.negative_prompt, request.styles)
+        prompts = tuple(self.styles.apply(one, "", request.styles)[0] for one in request.prompts)
+        return replace(request, prompt=prompt, negative_prompt=negative, prompts=prompts)
+
+    def _check_models(self, request: GenerationRequest, settings: Settings) -> None:
+        chosen_checkpoint(self.catalog, request.checkpoint or settings.model.checkpoint)
+        vae = request.vae or settings.model.vae
+        if vae not in ("Automatic", "None"):
+            self.catalog.need(ModelKind.VAE, vae)
+
+
+def check_ranges(request: GenerationRequest) -> None:
+    """Raises OutOfRange naming the first field outside its limits."""
+    for field, (lo, hi) in LIMITS.items():
+        value = getattr(request, field)
+        if value is not None and not (isinstance(value, int | float) and lo <= value <= hi):
+            raise OutOfRange(field=field, value=value, lo=lo, hi=hi)
+
+
+def check_lengths(request: GenerationRequest) -> None:
+    """Raises TooLong naming the first text beyond MOST_LETTERS."""
+    texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+    texts |= {f"prompts[{number}]": text for number, text in enumerate(request.prompts)}
+    for field, text in texts.items():
+        if len(text) > MOST_LETTERS:
+            raise TooLong(field=field, length=len(text), most=MOST_LETTERS)
+
+
+def canonical(request: GenerationRequest) -> GenerationRequest:
+    """Sampler and schedule by their own names ("DPM++ 2M Karras" is split), sizes rounded down to multiples of 8."""
+    known = samplers()
+    sampler, schedule = split_name(request.sampler)
+    name = known.canonical(sampler)
+    if name is None:
+        raise UnknownSampler(name=request.sampler, closest=difflib.get_close_matches(sampler, known.names(), 3, 0.3))
+    if schedule is None or request.schedule != "Automatic":
+        schedule = request.schedule
+    label = schedules().canonical(schedule)
+    if label is None:
+        closest = difflib.get_close_matches(schedule, schedules().names(), 3, 0.3)
+        raise UnknownSchedule(name=schedule, closest=closest)
+    width, height = request.width // 8 * 8, request.height // 8 * 8
+    return replace(request, sampler=name, schedule=label, width=width, height=height)
+
+
+def check_steps(request: GenerationRequest, settings: Settings) -> None:
+    """UniPC needs more steps than its order. Raises UniPCOrder."""
+    order = settings.sampling.unipc_order
+    if request.sampler == "UniPC" and request.steps <= order:
+        raise UniPCOrder(order=order, steps=request.steps)
+
+
+def seed(asked: int) -> int:
+    """The seed asked for, or a random one for a negative."""
+    return random.randrange(SEEDS) if asked < 0 else asked

@@ -1,0 +1,34 @@
+"""What upper rooms are handed: the parts of one server, built once in `app.py`."""
+
+from dataclasses import dataclass
+
+from webui.catalog import Catalog
+from webui.domain import GenerationRequest, Job
+from webui.gallery import Gallery
+from webui.hooks import Hooks
+from webui.intake import Intake, StyleBook
+from webui.jobs import Jobs
+from webui.settings import SettingsStore, flat
+from webui.settings.flags import Flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The frozen bundle. Nothing here imports torch; what needs a model goes through `jobs`."""
+
+    flags: Flags
+    settings: SettingsStore
+    catalog: Catalog
+    gallery: Gallery
+    styles: StyleBook
+    intake: Intake
+    jobs: Jobs
+    hooks: Hooks
+
+    def submit(self, request: GenerationRequest, *, owner: str, id: str | None = None) -> Job:
+        """Check a request and put it into the queue; when this returns it is on the disk.
+
+        Raises what `Intake.accept` raises; nothing is queued then.
+        """
+        accepted = self.intake.accept(request)
+        return self.jobs.put(accepted, kind="txt2img", owner=owner, settings=flat(self.settings.current), id=id)
