@@ -17,6 +17,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -463,7 +464,8 @@ def build_names(driver: Driver | None) -> tuple[str, ...]:
 def reachable_build(names: Sequence[str], version: str, base: str = TORCH_INDEXES, crawl: float = CRAWL) -> str:
     """The first index that offers this torch for us and gives it at a bearable pace; "" where none does."""
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
-    system = "win" if WINDOWS else "linux"
+    machine = platform.machine().lower()
+    system = "win_amd64" if WINDOWS else "aarch64" if machine in ("aarch64", "arm64") else machine
     for name in names:
         try:
             with urllib.request.urlopen(f"{base}/{name}/torch/", timeout=5) as answer:
@@ -679,7 +681,8 @@ def __getattr__(name: str) -> Any:
 
 def serve(environment: Environment, arguments: Sequence[str]) -> int:
     """Hand over to `python -m webui`; on Windows wait for it, since exec there returns to the console at once."""
-    command = [str(environment.python), "-m", "webui", *arguments]
+    # -P: a folder named webui in the current directory is not ours.
+    command = [str(environment.python), "-P", "-m", "webui", *arguments]
     env = clean_env()
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH", "")])])
     if not WINDOWS:
