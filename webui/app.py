@@ -137,7 +137,7 @@ def application(services: Services, engine: Engine, *, port: int) -> Any:
     app = FastAPI(title="Maple WebUI", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     api.mount(app, services)
     if not services.flags.nowebui:
-        ui.mount(app, services)
+        ui.mount(app, services, services.flags)
     # A mount at "/" swallows what was added after it; it must come last.
     app.router.routes.sort(key=lambda route: isinstance(route, Mount) and route.path in ("", "/"))
     return gate.build(

@@ -1,0 +1,11 @@
+"""Request → plan → pictures: the story a newcomer reads first. Starred: may import torch rooms; knows no page and no HTTP.
+
+`plan.py` resolves names and seeds before a weight is read, `run.py` tells the story of a run, `batch.py` makes one batch, and
+`finish.py` turns decoded pictures into files that remember how they were made. `bench.py` holds what a worker works with.
+"""
+
+from webui.generate.bench import Bench, open_bench, warm
+from webui.generate.plan import make_plan
+from webui.generate.run import run
+
+__all__ = ["Bench", "make_plan", "open_bench", "run", "warm"]
