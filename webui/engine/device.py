@@ -1,0 +1,56 @@
+"""Which device and precision to compute with, and how many threads: decided once, here."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """Number types of the parts. None keeps the file's own type."""
+
+    unet: torch.dtype | None = torch.float32
+    text: torch.dtype | None = torch.float32
+    vae: torch.dtype | None = torch.float32
+    check_nan: bool = True
+
+    @classmethod
+    def for_device(cls, device: torch.device, *, half: bool = True, half_vae: bool = True, check_nan: bool = True) -> "Precision":
+        """A1111's choice: fp16 on an accelerator, fp32 on the CPU. `half`/`half_vae` False: --no-half, --no-half-vae."""
+        if device.type == "cpu" or not half:
+            return cls(check_nan=check_nan)
+        small = torch.float16
+        return cls(unet=small, text=small, vae=small if half_vae else torch.float32, check_nan=check_nan)
+
+    @classmethod
+    def own(cls) -> "Precision":
+        """Everything as it is stored: the least memory, on the CPU no copy at all."""
+        return cls(unet=None, text=None, vae=None)
+
+
+def choose(*, cpu: bool = False, device_id: str | None = None) -> torch.device:
+    """The device to compute on: CUDA, then Apple's, then the CPU. `device_id` picks one of several cards."""
+    if cpu:
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device(f"cuda:{device_id}" if device_id else "cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def prepare(*, threads: int | None = None) -> None:
+    """Settle what is global in torch for this process: threads. Call once, in the worker, before loading.
+
+    OMP_NUM_THREADS wins. Otherwise one thread per core this process may use: more fight each other, and two on one busy
+    core were measured twenty times slower than one.
+    """
+    wanted = threads or int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or _cores()
+    torch.set_num_threads(wanted)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)

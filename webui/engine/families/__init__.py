@@ -1,0 +1,52 @@
+"""Base model families, told apart by the shapes of their weights. One module per family that runs.
+
+A row claims a table of weights and either gives the configurations its modules are built from, or refuses with a reason.
+Add one: a module with `claims(weights)` and `configure(weights)`, and its row in `FAMILIES` (first claim wins).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from webui.domain.errors import UnsupportedModel, WrongKind
+from webui.domain.model import Family, ModelKind
+from webui.engine.families import known, sd1
+from webui.engine.families.parts import Parts
+from webui.engine.weights import Weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyRow:
+    """`configure` is None for a family that is known but not run yet; `reason` then says why (a key into words)."""
+
+    family: Family
+    claims: Callable[[Weights], bool]
+    configure: Callable[[Weights], Parts] | None = None
+    reason: str = ""
+
+
+FAMILIES: tuple[FamilyRow, ...] = (
+    FamilyRow(family=Family.SDXL_REFINER, claims=known.sdxl_refiner, reason="family_not_yet"),
+    FamilyRow(family=Family.SDXL, claims=known.sdxl, reason="family_not_yet"),
+    FamilyRow(family=Family.SD3, claims=known.sd3, reason="family_not_yet"),
+    FamilyRow(family=Family.FLUX, claims=known.flux, reason="family_not_yet"),
+    FamilyRow(family=Family.SD2, claims=known.sd2, reason="family_not_yet"),
+    FamilyRow(family=Family.SD1, claims=known.inpaint, reason="inpaint_not_yet"),
+    FamilyRow(family=Family.SD1, claims=known.pix2pix, reason="pix2pix_not_yet"),
+    FamilyRow(family=Family.SD1, claims=sd1.claims, configure=sd1.configure),
+)
+
+
+def configured(weights: Weights) -> tuple[Family, Parts]:
+    """The family of a checkpoint and what its modules are built from.
+
+    Raises UnsupportedModel for a family or variant that is not run, WrongKind for a file that is no checkpoint.
+    """
+    for row in FAMILIES:
+        if not row.claims(weights):
+            continue
+        if row.configure is None:
+            raise UnsupportedModel(path=str(weights.path), family=row.family.value, reason=row.reason)
+        return row.family, row.configure(weights)
+    raise WrongKind(path=str(weights.path), expected=ModelKind.CHECKPOINT.value, found=known.kind(weights))
+
+

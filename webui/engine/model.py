@@ -1,0 +1,269 @@
+"""A loaded model: what denoises, decodes and encodes, and what it wears.
+
+`load_model` makes one from a record; `cache.ModelCache` keeps it. Not thread-safe by itself: hold the device's lease.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor
+from transformers.models.clip.modeling_clip import CLIPTextModel
+
+from webui.domain.errors import NotANumber, OutOfMemory
+from webui.domain.model import Family, ModelRecord
+from webui.engine import vae as vae_room
+from webui.engine.device import Precision
+from webui.engine.families import configured, sd1
+from webui.engine.families.parts import Parts
+from webui.engine.loading import OnProgress, empty_text_encoder, empty_unet, fill, text_names, unet_names
+from webui.engine.patches import Patch
+from webui.engine.prediction import Prediction, scaled_linear_alphas, zero_terminal_snr
+from webui.engine.types import COND, Call, StepContext
+from webui.engine.weights import Weights, open_weights
+from webui.prompt.tokens import ClipTokenizer
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LoadedModel:
+    """Modules on a device with all that is needed to sample from them.
+
+    `notes` gathers (key, fields) of what the person should know, until `take_notes` hands them over.
+    """
+
+    record: ModelRecord
+    family: Family
+    parts: Parts
+    device: torch.device
+    precision: Precision
+    prediction: Prediction
+    text_encoder: CLIPTextModel
+    tokenizer: ClipTokenizer
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL | None
+    vae_record: ModelRecord | None = None
+    """The external VAE in use, None for the checkpoint's own."""
+    latent_channels: int = 4
+    factor: int = 8
+    scale: float = sd1.SCALE
+    notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    preview_state: dict[str, Any] = field(default_factory=dict)
+    """What `preview` has worked out or loaded for this model."""
+    _worn: tuple[Patch, ...] = ()
+    _depth: int = 0
+    _most_rows: int | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type the UNet computes in."""
+        return self.unet.dtype
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """(width, height) in pixels it was trained at."""
+        return self.parts.native_size
+
+    @property
+    def has_vae(self) -> bool:
+        """Whether the checkpoint carries a VAE of its own."""
+        return self.parts.vae is not None
+
+    @torch.no_grad()
+    def denoise(self, calls: Sequence[Call], context: StepContext) -> list[Tensor]:
+        """x0 (n, 4, h, w) fp32 for each call. Calls of one text length share a forward, cond before uncond as A1111.
+
+        Raises NotANumber when the network gives NaN, OutOfMemory when not even one picture fits.
+        """
+        answers: dict[int, Tensor] = {}
+        for group in _groups(calls):
+            x = torch.cat([calls[i].x for i in group]).to(self.device, torch.float32)
+            sigma = torch.cat([calls[i].sigma for i in group]).to(self.device, torch.float32)
+            states = torch.cat([calls[i].context for i in group]).to(self.device, self.dtype)
+            x0 = self.prediction.to_x0(x, self._network(x, sigma, states), sigma)
+            if self.precision.check_nan and torch.isnan(x0).any():
+                raise NotANumber(where="UNet")
+            answers |= zip(group, x0.split([len(calls[i].x) for i in group]), strict=True)
+        return [answers[i] for i in range(len(calls))]
+
+    def _network(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
+        """The UNet's answer fp32, in as many forwards as memory allows."""
+        scaled = x * self.prediction.c_in(sigma)[:, None, None, None]
+        timesteps = self.prediction.sigma_to_t(sigma)
+        rows = len(x)
+        while True:
+            most = min(self._most_rows or rows, rows)
+            try:
+                parts = [
+                    self.unet(scaled[i : i + most].to(self.dtype), timesteps[i : i + most], states[i : i + most], return_dict=False)[0]
+                    for i in range(0, rows, most)
+                ]
+                return torch.cat(parts).float()
+            except torch.OutOfMemoryError as error:
+                if most == 1:
+                    raise OutOfMemory(doing="UNet", needed="?", free=_free(self.device)) from error
+                self._most_rows = (most + 1) // 2
+            torch.cuda.empty_cache()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU. Raises NoVae, NotANumber.
+
+        A NaN in half precision is decoded again in fp32, and noted.
+        """
+        pictures, retried = vae_room.decode(self._vae(), latents, scale=self.scale, check_nan=self.precision.check_nan)
+        if retried:
+            self.notes.append(("vae_retried_in_fp32", {"model": self.record.stem}))
+        return pictures
+
+    def encode(self, pictures: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Latents fp32 of pictures (batch, 3, height, width) in [0, 1]; drawn with `generator`, the mean without."""
+        return vae_room.encode(self._vae(), pictures, scale=self.scale, generator=generator)
+
+    def _vae(self) -> AutoencoderKL:
+        if self.vae is None:
+            raise vae_room.NoVae(model=self.record.stem)
+        return self.vae
+
+    @contextmanager
+    def wearing(self, patches: Sequence[Patch]) -> Iterator[None]:
+        """Wear exactly these for the length of the block; only the difference to what is worn is changed.
+
+        Leaving an inner block gives back the outer one's. Leaving the outermost only releases: the next block of the same
+        patches finds them on, any other (an empty one too) or `bare` takes them off.
+        """
+        outer = self._worn if self._depth else None
+        self._change(tuple(patches))
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if outer is not None:
+                self._change(outer)
+
+    def bare(self) -> None:
+        """Take everything off: weights and answers are again those of the file, bit for bit."""
+        self._change(())
+
+    def _change(self, wanted: tuple[Patch, ...]) -> None:
+        for patch in reversed([patch for patch in self._worn if patch not in wanted]):
+            patch.take_off(self)
+            self._worn = tuple(other for other in self._worn if other != patch)
+        for patch in [patch for patch in wanted if patch not in self._worn]:
+            patch.put_on(self)
+            self._worn = (*self._worn, patch)
+
+    def take_notes(self) -> list[tuple[str, dict[str, Any]]]:
+        """What happened that the person should know, once."""
+        notes, self.notes = self.notes, []
+        return notes
+
+
+def _groups(calls: Sequence[Call]) -> list[list[int]]:
+    """Indices of calls that can share a forward: same text length and picture size; cond first in each."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i, call in enumerate(calls):
+        groups.setdefault((call.context.shape[1:], call.x.shape[1:]), []).append(i)
+    return [sorted(group, key=lambda i: calls[i].role != COND) for group in groups.values()]
+
+
+def _free(device: torch.device) -> int | str:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else "?"
+
+
+@dataclass(slots=True, eq=False)
+class Opened:
+    """A checkpoint whose header was read and understood, before any weight is."""
+
+    record: ModelRecord
+    weights: Weights
+    family: Family
+    parts: Parts
+
+
+def open_model(checkpoint: ModelRecord) -> Opened:
+    """Read a checkpoint's header. Raises ModelGone, BrokenFile, WrongFormat, WrongKind, UnsafeFile, UnsupportedModel."""
+    weights = open_weights(checkpoint.path)
+    try:
+        family, parts = configured(weights)
+    except BaseException:
+        weights.close()
+        raise
+    return Opened(checkpoint, weights, family, parts)
+
+
+def load_model(
+    opened: Opened, vae: ModelRecord | None, *, device: torch.device, precision: Precision, ema: bool = False,
+    on_progress: OnProgress = lambda _fraction: None,
+) -> LoadedModel:
+    """Fill a model's modules. `vae` None takes the checkpoint's own, when it has one. Closes `opened`."""
+    with opened.weights as weights:
+        path, parts = weights.path, opened.parts
+        folder = "unet" in weights.extra
+        unet, text = empty_unet(parts.unet, path), empty_text_encoder(parts.text, path)
+        count = _counter(weights, on_progress)
+        fill(text, weights, text_names(folder=folder), dtype=precision.text, device=device, on_bytes=count)
+        fill(unet, weights, unet_names(unet, folder=folder, ema=ema), dtype=precision.unet, device=device, on_bytes=count)
+        own = None
+        if vae is None and parts.vae is not None:
+            own = vae_room.vae_from(weights, dtype=precision.vae, device=device, like=parts.vae, on_bytes=count)
+        model = LoadedModel(
+            record=opened.record, family=opened.family, parts=parts, device=device, precision=precision,
+            prediction=_prediction(opened), text_encoder=text, tokenizer=ClipTokenizer(), unet=unet, vae=own,
+            scale=float((parts.vae or {}).get("scaling_factor") or sd1.SCALE),
+        )
+    if vae is not None:
+        wear_vae(model, vae)
+    on_progress(1.0)
+    return model
+
+
+def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
+    """Exchange the VAE alone: an external one, or (None) the checkpoint's own. Takes everything off first."""
+    model.bare()
+    model.preview_state.clear()
+    source = vae.path if vae is not None else model.record.path if model.has_vae else None
+    model.vae = None
+    if source is not None:
+        model.vae = vae_room.load_vae(source, dtype=model.precision.vae, device=model.device, like=model.parts.vae)
+    model.vae_record = vae
+
+
+def _counter(weights: Weights, on_progress: OnProgress) -> Callable[[int], None]:
+    total = sum(entry.size for entry in weights.entries.values()) or 1
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        on_progress(min(1.0, done / total))
+
+    return count
+
+
+def _prediction(opened: Opened) -> Prediction:
+    """Noise levels from the checkpoint's own `alphas_cumprod`, else Stable Diffusion's; eps unless something says v."""
+    weights = opened.weights
+    alphas = scaled_linear_alphas()
+    if "alphas_cumprod" in weights and weights.shape("alphas_cumprod") == tuple(alphas.shape):
+        alphas = weights.read("alphas_cumprod").float().clone()
+    if "ztsnr" in weights:
+        alphas = zero_terminal_snr(alphas)
+    kind: Literal["eps", "v"] = "v" if opened.parts.v_prediction or _yaml_says_v(opened.record.config) else "eps"
+    return Prediction(kind=kind, alphas_cumprod=alphas)
+
+
+def _yaml_says_v(path: Path | None) -> bool:
+    """Whether the .yaml beside a checkpoint sets `parameterization: v`. An unreadable one says nothing."""
+    if path is None:
+        return False
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return config["model"]["params"]["parameterization"] == "v"
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return False

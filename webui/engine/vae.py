@@ -1,0 +1,124 @@
+"""Pictures from latents and back: loading a VAE, decoding picture by picture, the retry in fp32.
+
+Latents here are (batch, 4, height/8, width/8), already scaled to unit variance; pictures (batch, 3, height, width) fp32 in
+[0, 1].
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from torch import Tensor
+
+from webui.domain.errors import BadInput, NotANumber, OutOfMemory, WrongKind
+from webui.domain.model import ModelKind
+from webui.engine import keys
+from webui.engine.families import known, sd1
+from webui.engine.loading import empty_vae, fill, vae_names
+from webui.engine.weights import Weights, open_weights
+
+_PREFIXES = ("", keys.VAE, "vae.", "vae/")
+
+
+class NoVae(BadInput):
+    """The checkpoint carries no VAE and none was chosen. Fields: model."""
+
+    key = "no_vae"
+
+
+def load_vae(
+    path: Path, *, dtype: torch.dtype | None, device: torch.device, like: Mapping[str, Any] | None = None,
+    on_bytes: Callable[[int], None] = lambda _count: None,
+) -> AutoencoderKL:
+    """A VAE from a VAE file, a checkpoint or a diffusers folder.
+
+    `like`: the checkpoint's own VAE configuration; taken when the widths agree, for it knows what shapes do not tell.
+    Raises BrokenFile, UnsafeFile, WrongKind (no VAE in it).
+    """
+    with open_weights(path) as weights:
+        return vae_from(weights, dtype=dtype, device=device, like=like, on_bytes=on_bytes)
+
+
+def vae_from(
+    weights: Weights, *, dtype: torch.dtype | None, device: torch.device, like: Mapping[str, Any] | None = None,
+    on_bytes: Callable[[int], None] = lambda _count: None,
+) -> AutoencoderKL:
+    """The VAE among these weights, whatever its names."""
+    prefix = next((prefix for prefix in _PREFIXES if f"{prefix}decoder.conv_in.weight" in weights), None)
+    if prefix is None:
+        raise WrongKind(path=str(weights.path), expected=ModelKind.VAE.value, found=known.kind(weights))
+    vae = empty_vae(_config(weights, prefix, like), weights.path)
+    fill(vae, weights, vae_names(vae, prefix=prefix), dtype=dtype, device=device, on_bytes=on_bytes)
+    return vae
+
+
+def _config(weights: Weights, prefix: str, like: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    for name in ("vae", ""):
+        saved = weights.extra.get(name)
+        if isinstance(saved, Mapping) and "block_out_channels" in saved:
+            return saved
+    embedded = sd1.embedded_config(weights).get("vae")
+    if embedded:
+        return embedded
+    config = sd1.vae_config(_in_ldm_names(weights, prefix), prefix)
+    if like and all(_same(like.get(key), config[key]) for key in ("block_out_channels", "layers_per_block", "latent_channels")):
+        return like
+    return config
+
+
+def _same(one: Any, other: Any) -> bool:
+    return list(one) == list(other) if isinstance(other, tuple) and one else one == other
+
+
+def _in_ldm_names(weights: Weights, prefix: str) -> Weights:
+    """The same table under LDM's names, when it was under diffusers'."""
+    levels = {name.removeprefix(prefix).split(".")[2] for name in weights if name.startswith(f"{prefix}decoder.up_blocks.")}
+    if not levels:
+        return weights
+    shape_only = {"block_out_channels": range(len(levels))}
+    renamed = {prefix + keys.vae_to_ldm(name.removeprefix(prefix), shape_only): entry for name, entry in weights.entries.items()
+               if name.startswith(prefix)}
+    return Weights(weights.path, renamed)
+
+
+@torch.no_grad()
+def decode(vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True) -> tuple[Tensor, bool]:
+    """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU, and whether fp32 had to be taken for a NaN in half.
+
+    One picture at a time, as A1111: a batch costs no more memory than a picture. Raises NotANumber when fp32 gives NaN too.
+    """
+    pictures = [_decode_one(vae, latents[i : i + 1] / scale) for i in range(len(latents))]
+    if not check_nan or not any(torch.isnan(picture).any() for picture in pictures):
+        return _finished(pictures), False
+    dtype = vae.dtype
+    if dtype == torch.float32 or torch.isnan(latents).any():
+        raise NotANumber(where="VAE")
+    try:
+        vae.float()
+        pictures = [_decode_one(vae, latents[i : i + 1] / scale) for i in range(len(latents))]
+    finally:
+        vae.to(dtype)
+    if any(torch.isnan(picture).any() for picture in pictures):
+        raise NotANumber(where="VAE")
+    return _finished(pictures), True
+
+
+def _decode_one(vae: AutoencoderKL, latent: Tensor) -> Tensor:
+    try:
+        return vae.decode(latent.to(device=vae.device, dtype=vae.dtype)).sample.float()
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(doing="VAE", needed="?", free="?") from error
+
+
+def _finished(pictures: list[Tensor]) -> Tensor:
+    return ((torch.cat(pictures) + 1) / 2).clamp(0, 1).cpu()
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, pictures: Tensor, *, scale: float, generator: torch.Generator | None = None) -> Tensor:
+    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: drawn from the posterior with `generator`, its mean without."""
+    posterior = vae.encode((pictures * 2 - 1).to(device=vae.device, dtype=vae.dtype)).latent_dist
+    latents = posterior.mode() if generator is None else posterior.sample(generator)
+    return latents.float() * scale
