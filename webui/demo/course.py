@@ -6,7 +6,6 @@ course by averaging their gradients; on small models that uses the cores better 
 """
 
 import json
-import os
 import random
 import tempfile
 import time
@@ -20,9 +19,6 @@ import torch.distributed as dist
 import torch.multiprocessing
 from torch import Tensor, nn
 from tqdm import tqdm
-
-SAVE_EVERY = 120.0
-"""Seconds between saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +77,10 @@ class Course:
     average: float = 0.996
     weight_decay: float = 1e-2
     betas: tuple[float, float] = (0.9, 0.99)
+    save_every: float = 120.0
+    """Seconds."""
+    pause_at: int | None = None
+    """Save and leave off at this step, to be resumed another time."""
 
     @property
     def file(self) -> Path:
@@ -108,7 +108,8 @@ def train(course: Course, groups: list[Group], loss_at: Loss, *, peers: Peers) -
     means = [weight.detach().clone() for weight in weights]
     first = _resume(course, parts, optimizer, means, peers.device)
     last_save, recent = time.monotonic(), []
-    bar = tqdm(range(first, course.steps), course.name, course.steps, initial=first, disable=not peers.leads, mininterval=5)
+    end = min(course.steps, course.pause_at or course.steps)
+    bar = tqdm(range(first, end), course.name, course.steps, initial=first, disable=not peers.leads, mininterval=5)
     for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = course.rate_at(step) * group["share"]
@@ -126,11 +127,11 @@ def train(course: Course, groups: list[Group], loss_at: Loss, *, peers: Peers) -
             recent.clear()
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)
             _note(course, step + 1, value)
-        if peers.leads and time.monotonic() - last_save > SAVE_EVERY:
+        if peers.leads and time.monotonic() - last_save > course.save_every:
             _save(course, parts, optimizer, means, step + 1)
             last_save = time.monotonic()
-    if peers.leads and first < course.steps:
-        _save(course, parts, optimizer, means, course.steps)
+    if peers.leads and first < end:
+        _save(course, parts, optimizer, means, end)
     with torch.no_grad():
         torch._foreach_copy_(weights, means)
 
@@ -163,7 +164,9 @@ def _share_gradients(weights: list[nn.Parameter], peers: Peers) -> None:
         weight.grad = grad.view_as(weight)
 
 
-def _save(course: Course, parts: dict[str, nn.Module], optimizer: torch.optim.Optimizer, means: list[Tensor], step: int) -> None:
+def _save(
+    course: Course, parts: dict[str, nn.Module], optimizer: torch.optim.Optimizer, means: list[Tensor], step: int
+) -> None:
     state = {
         "step": step,
         "parts": {name: part.state_dict() for name, part in parts.items()},
@@ -173,10 +176,16 @@ def _save(course: Course, parts: dict[str, nn.Module], optimizer: torch.optim.Op
     }
     partial = course.file.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, course.file)
+    partial.replace(course.file)
 
 
-def _resume(course: Course, parts: dict[str, nn.Module], optimizer: torch.optim.Optimizer, means: list[Tensor], device: torch.device) -> int:
+def _resume(
+    course: Course,
+    parts: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    means: list[Tensor],
+    device: torch.device,
+) -> int:
     if not course.file.exists():
         return 0
     state: dict[str, Any] = torch.load(course.file, map_location=device, weights_only=True)
@@ -193,7 +202,7 @@ def _note(course: Course, step: int, loss: float) -> None:
 
 
 def together(work: Callable[..., None], *args: Any, processes: int) -> None:
-    """Call `work(*args, peers=…)` once in every one of `processes` processes; on a GPU, and for one process, right here."""
+    """Call `work(*args, peers=…)` in each of `processes` processes; on a GPU, and for one process, right here."""
     if torch.cuda.is_available():
         work(*args, peers=Peers(device=torch.device("cuda")))
         return

@@ -1,6 +1,6 @@
 """Captioned pictures drawn from a spec: what to draw is a small frozen noun, and everything else follows from it.
 
-`draw` makes the picture, `caption` one of many sentences for it, `labels` the facts in it, `keypoints` a figure's skeleton.
+`draw` makes the picture, `caption` one of many sentences for it, `labels` its facts, `keypoints` a figure's skeleton.
 The same spec gives the same picture on every machine; position, size, rotation and tint come from the spec's own seed.
 A fifth of all colour × shape × background triples is held back (`is_held_back`) and never drawn for training, so that
 following a held-back prompt means having learnt its parts.
@@ -10,6 +10,7 @@ import hashlib
 import math
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
@@ -43,10 +44,26 @@ RADII = {"normal": (0.21, 0.29), "small": (0.12, 0.16), "big": (0.33, 0.39)}
 ROTATIONS = {"circle": 0.0, "ring": 0.0, "square": 20.0, "triangle": 20.0, "heart": 20.0, "star": 36.0}
 RING_HOLE = 0.6
 
-KEYPOINTS = (
-    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee"
-    " right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
-).split()
+KEYPOINTS = [
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+]
 """The 18 body keypoints of OpenPose's COCO layout, in its order."""
 
 Point = tuple[float, float]
@@ -194,7 +211,10 @@ def shape_mask(shape: str, side: int, *, centre: Point, radius: float, degrees: 
     cos, sin = radius * math.cos(turn), radius * math.sin(turn)
     pen.polygon([(centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y) for x, y in outline(shape)], fill=255)
     if shape == "ring":
-        pen.polygon([(centre[0] + RING_HOLE * radius * x, centre[1] + RING_HOLE * radius * y) for x, y in outline(shape)], fill=0)
+        pen.polygon(
+            [(centre[0] + RING_HOLE * radius * x, centre[1] + RING_HOLE * radius * y) for x, y in outline(shape)],
+            fill=0,
+        )
     return mask
 
 
@@ -228,7 +248,9 @@ def _paper(spec: Spec, side: int, rng: random.Random) -> Image.Image:
     return canvas
 
 
-def _stamp(canvas: Image.Image, shape: str, paint: tuple[int, int, int], rng: random.Random, *, centre: Point, radius: float) -> None:
+def _stamp(
+    canvas: Image.Image, shape: str, paint: tuple[int, int, int], rng: random.Random, *, centre: Point, radius: float
+) -> None:
     swing = ROTATIONS[shape]
     mask = shape_mask(shape, canvas.width, centre=centre, radius=radius, degrees=rng.uniform(-swing, swing))
     canvas.paste(paint, (0, 0, *canvas.size), mask)
@@ -269,9 +291,9 @@ def _draw_figure(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
     limbs = [("nose", "neck"), ("neck", "right_hip"), ("neck", "left_hip")]
     for flank in ("right", "left"):
         chain = ["neck", f"{flank}_shoulder", f"{flank}_elbow", f"{flank}_wrist"]
-        limbs += zip(chain, chain[1:], strict=False)
+        limbs += pairwise(chain)
         chain = [f"{flank}_hip", f"{flank}_knee", f"{flank}_ankle"]
-        limbs += zip(chain, chain[1:], strict=False)
+        limbs += pairwise(chain)
     width = side * 0.05
     for start, end in limbs:
         _limb(pen, body[start], body[end], width=width, paint=paint)
@@ -358,7 +380,10 @@ def _draw_cat(canvas: Image.Image, spec: Spec, rng: random.Random) -> None:
     eyes = (250, 250, 250) if spec.colour == "black" else (20, 20, 20)
     nose = (120, 40, 70) if spec.colour == "pink" else (240, 120, 150)
     for flank in (-r, r):
-        pen.polygon([(x + flank * 0.95, y - r * 0.1), (x + flank * 0.85, y - r * 1.35), (x + flank * 0.15, y - r * 0.8)], fill=fur)
+        pen.polygon(
+            [(x + flank * 0.95, y - r * 0.1), (x + flank * 0.85, y - r * 1.35), (x + flank * 0.15, y - r * 0.8)],
+            fill=fur,
+        )
     pen.ellipse([x - r * 1.08, y - r * 0.92, x + r * 1.08, y + r * 0.92], fill=fur)
     for flank in (-0.42, 0.42):
         pen.ellipse([x + r * (flank - 0.15), y - r * 0.32, x + r * (flank + 0.15), y + r * 0.02], fill=eyes)
@@ -491,7 +516,7 @@ _LABELS: dict[str, tuple[str | None, ...]] = {
     "second_colour": (None, *COLOUR_NAMES),
     "pose": (None, *POSES),
 }
-LABEL_SIZES = tuple(len(choices) for choices in _LABELS.values()) + (2, 2, 2)
+LABEL_SIZES = (*(len(choices) for choices in _LABELS.values()), 2, 2, 2)
 
 
 def labels(spec: Spec) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """The drawn set: specs by number, their pictures and latents kept as arrays beside the training."""
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -34,16 +33,18 @@ def drawn(folder: Path, count: int, *, size: int) -> NDArray[np.uint8]:
         for number, spec in enumerate(tqdm(specs(count), "draw", mininterval=5)):
             array[number] = np.asarray(draw(spec, size))
         array.flush()
-        os.replace(partial, file)
+        partial.replace(file)
     return np.load(file, mmap_mode="r")
 
 
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """(n, h, w, 3) of 0-255 to (n, 3, h, w) of -1 to 1."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def latents(folder: Path, count: int, *, size: int, load_vae: Callable[[], AutoencoderKL], device: torch.device) -> Tensor:
+def latents(
+    folder: Path, count: int, *, size: int, load_vae: Callable[[], AutoencoderKL], device: torch.device
+) -> Tensor:
     """Scaled latents (count, 4, size/8, size/8), near unit variance, of the drawn pictures; encoded on first use.
     Half the drawn size is met by averaging the pictures two by two."""
     file = folder / f"latents-{size}-{count}.pt"
@@ -61,5 +62,5 @@ def latents(folder: Path, count: int, *, size: int, load_vae: Callable[[], Autoe
     every = torch.cat(found)
     partial = file.with_suffix(".partial")
     torch.save(every, partial)
-    os.replace(partial, file)
+    partial.replace(file)
     return every.float()

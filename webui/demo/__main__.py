@@ -1,0 +1,125 @@
+"""`python -m webui.demo STEP`: draw, vae, text, unet, decoder, export, judge; `all` runs them in this order.
+
+Everything lies in one folder (--folder) and every step goes on where it stopped.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from webui.demo import checkpoint, judge, pictures, text, unet, vae
+from webui.demo.course import together
+from webui.demo.drawings import draw
+from webui.demo.sample import sample, save_grid
+
+LESSONS = {
+    lesson.name: lesson
+    for lesson in (
+        unet.Lesson(name="unet-64", size=64, pictures=12000, steps=1200, batch=32, rate=1.2e-3),
+        unet.Lesson(name="unet-128", size=128, pictures=12000, steps=4000, batch=16, rate=9e-4, after="unet-64"),
+    )
+}
+PICTURES = 12000
+CHECKPOINT = Path("models/Stable-diffusion/maple-demo.safetensors")
+
+
+def main() -> None:
+    """Read the command line and run the step it names."""
+    reader = argparse.ArgumentParser(prog="python -m webui.demo", description=__doc__)
+    reader.add_argument("step", choices=[*_STEPS, "all"])
+    reader.add_argument("--folder", type=Path, default=Path("cache/demo"), help="where pictures and states lie")
+    reader.add_argument("--processes", type=int, default=2, help="training processes on a CPU, one thread each")
+    reader.add_argument("--vae-steps", type=int, default=3000)
+    reader.add_argument("--decoder-steps", type=int, default=600)
+    reader.add_argument("--text-steps", type=int, default=600)
+    reader.add_argument("--lesson", choices=list(LESSONS), help="one stage of the UNet's training (default: all)")
+    reader.add_argument("--unet-steps", type=int, help="another number of steps for --lesson")
+    reader.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
+    reader.add_argument("--prompts", type=int, default=200, help="held-back prompts to judge")
+    reader.add_argument("--grid", type=Path, help="also save the first 40 judged pictures side by side")
+    asked = reader.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    for name in _STEPS if asked.step == "all" else (asked.step,):
+        _STEPS[name](asked)
+
+
+def _draw(asked: argparse.Namespace) -> None:
+    pictures.drawn(asked.folder, PICTURES, size=128)
+    preview = [draw(spec, 128) for spec in pictures.specs(96)]
+    save_grid(asked.folder / "drawings.png", preview, columns=12)
+
+
+def _vae(asked: argparse.Namespace) -> None:
+    pictures.drawn(asked.folder, PICTURES, size=128)
+    together(vae.train_vae, asked.folder, PICTURES, asked.vae_steps, processes=asked.processes)
+    print(f"VAE: {vae.fidelity(asked.folder):.1f} dB")
+
+
+def _decoder(asked: argparse.Namespace) -> None:
+    together(vae.train_decoder, asked.folder, PICTURES, asked.decoder_steps, processes=asked.processes)
+    print(f"VAE: {vae.fidelity(asked.folder):.1f} dB")
+
+
+def _text(asked: argparse.Namespace) -> None:
+    text.vocabulary(asked.folder)
+    together(text.train_text, asked.folder, asked.text_steps, processes=1)
+
+
+def _unet(asked: argparse.Namespace) -> None:
+    for lesson in LESSONS.values():
+        if asked.lesson in (None, lesson.name):
+            steps = asked.unet_steps if asked.lesson and asked.unet_steps else lesson.steps
+            _teach(asked, dataclasses.replace(lesson, steps=steps))
+
+
+def _teach(asked: argparse.Namespace, lesson: unet.Lesson) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Encoded once here, before several processes would each do it.
+    pictures.latents(
+        asked.folder, lesson.pictures, size=lesson.size, load_vae=lambda: vae.load(asked.folder), device=device
+    )
+    together(unet.train_unet, asked.folder, lesson, processes=asked.processes)
+
+
+def _export(asked: argparse.Namespace) -> None:
+    lesson = LESSONS[asked.lesson or list(LESSONS)[-1]]
+    model, encoder, step = unet.load(asked.folder, lesson.name)
+    trained = f"Trained from scratch on {lesson.pictures} drawn pictures; {lesson.name}, {step} steps."
+    file = checkpoint.export(
+        asked.checkpoint,
+        unet=model,
+        vae=vae.load(asked.folder),
+        encoder=text.spread(encoder, text.vocabulary(asked.folder)),
+        size=lesson.size,
+        trained=trained,
+    )
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {trained}")
+
+
+def _judge(asked: argparse.Namespace) -> None:
+    parts, size = checkpoint.opened(asked.checkpoint, text.clip_rows())
+    things = judge.held_back(asked.prompts)
+    drawn = []
+    for start in range(0, len(things), 20):
+        some = things[start : start + 20]
+        seeds = range(start, start + len(some))
+        drawn += sample(parts, [thing.prompt for thing in some], seeds=seeds, size=size)
+    print(judge.table(drawn, things))
+    if asked.grid:
+        save_grid(asked.grid, drawn[:40], columns=10)
+
+
+_STEPS = {
+    "draw": _draw,
+    "vae": _vae,
+    "text": _text,
+    "unet": _unet,
+    "decoder": _decoder,
+    "export": _export,
+    "judge": _judge,
+}
+
+if __name__ == "__main__":
+    main()
