@@ -1,6 +1,8 @@
 """What upper rooms are handed: the parts of one server, built once in `app.py`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from webui.catalog import Catalog
 from webui.domain import GenerationRequest, Job
@@ -24,6 +26,8 @@ class Services:
     intake: Intake
     jobs: Jobs
     hooks: Hooks
+    engine_memory: Callable[[], dict[str, Any] | None] = lambda: None
+    """Bytes of the graphics card by A1111's names, or None: no card, or the engine is not loaded yet."""
 
     def submit(self, request: GenerationRequest, *, owner: str, id: str | None = None) -> Job:
         """Check a request and put it into the queue; when this returns it is on the disk.

@@ -7,10 +7,8 @@ from typing import Any
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
-from webui.catalog.samplers import samplers, split_name
-from webui.catalog.schedules import schedules
+from webui.catalog.samplers import named_schedule, split_name
 from webui.domain import GenerationRequest, NoiseSource, Pass, Picture, Plan, Stage
-from webui.domain.errors import UnknownSampler, UnknownSchedule
 from webui.prompt.comments import strip_comments
 from webui.settings import Settings
 
@@ -49,15 +47,9 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
 
 def names(request: GenerationRequest) -> tuple[str, str]:
     """Sampler and schedule by their own names. Raises UnknownSampler, UnknownSchedule."""
-    sampler, schedule = split_name(request.sampler)
-    name = samplers().canonical(sampler)
-    if name is None:
-        raise UnknownSampler(name=request.sampler, closest=samplers().names())
-    wanted = request.schedule if schedule is None or request.schedule != "Automatic" else schedule
-    label = schedules().canonical(wanted)
-    if label is None:
-        raise UnknownSchedule(name=wanted, closest=schedules().names())
-    return name, label
+    sampler, implied = split_name(request.sampler)
+    asked = named_schedule(request.schedule)
+    return sampler, implied if asked == "Automatic" else asked
 
 
 def pictures(request: GenerationRequest, settings: Settings) -> tuple[Picture, ...]:

@@ -1,16 +1,13 @@
 """`Intake.accept`: a request is whole, possible and reproducible before it enters the queue."""
 
-import difflib
 import random
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import asdict, dataclass, replace
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
-from webui.catalog.samplers import samplers, split_name
-from webui.catalog.schedules import schedules
+from webui.catalog.samplers import SAMPLERS, check_steps, named_schedule, split_name
 from webui.domain import GenerationRequest, ModelKind
-from webui.domain.errors import BadInput, OutOfRange, TooLong, UnknownSampler, UnknownSchedule
+from webui.domain.errors import OutOfRange, TooLong
 from webui.hooks import Hooks
 from webui.intake.stylebook import StyleBook
 from webui.settings import Settings, SettingsStore, overlay
@@ -34,12 +31,6 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class UniPCOrder(BadInput):
-    """UniPC's order must be below the number of steps. Fields: order, steps."""
-
-    key: ClassVar[str] = "unipc_order"
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Checks requests against what is there now."""
@@ -52,7 +43,7 @@ class Intake:
     def accept(self, request: GenerationRequest) -> GenerationRequest:
         """The request with names canonical, styles merged, sizes on the latent grid and seeds fixed.
 
-        Raises OutOfRange, TooLong, UnknownSampler, UnknownSchedule, UniPCOrder, UnknownModel, ModelGone, NoCheckpoint,
+        Raises OutOfRange, TooLong, UnknownSampler, UnknownSchedule, TooFewSteps, UnknownModel, ModelGone, NoCheckpoint,
         LockedSetting and what settings say of an override.
         """
         settings = overlay(self.settings.current, request.overrides)
@@ -64,7 +55,7 @@ class Intake:
         check_lengths(request)
         request = canonical(request)
         self._check_models(request, settings)
-        check_steps(request, settings)
+        check_sampler(request, settings)
         return replace(request, seed=seed(request.seed), subseed=seed(request.subseed))
 
     def _with_styles(self, request: GenerationRequest) -> GenerationRequest:
@@ -100,27 +91,22 @@ def check_lengths(request: GenerationRequest) -> None:
 
 
 def canonical(request: GenerationRequest) -> GenerationRequest:
-    """Sampler and schedule by their own names ("DPM++ 2M Karras" is split), sizes rounded down to multiples of 8."""
-    known = samplers()
-    sampler, schedule = split_name(request.sampler)
-    name = known.canonical(sampler)
-    if name is None:
-        raise UnknownSampler(name=request.sampler, closest=difflib.get_close_matches(sampler, known.names(), 3, 0.3))
-    if schedule is None or request.schedule != "Automatic":
-        schedule = request.schedule
-    label = schedules().canonical(schedule)
-    if label is None:
-        closest = difflib.get_close_matches(schedule, schedules().names(), 3, 0.3)
-        raise UnknownSchedule(name=schedule, closest=closest)
+    """Sampler and schedule by their own names ("DPM++ 2M Karras" is split), sizes rounded down to multiples of 8.
+
+    Raises UnknownSampler, UnknownSchedule.
+    """
+    sampler, implied = split_name(request.sampler)
+    asked = named_schedule(request.schedule)
+    schedule = implied if asked == "Automatic" else asked
     width, height = request.width // 8 * 8, request.height // 8 * 8
-    return replace(request, sampler=name, schedule=label, width=width, height=height)
+    return replace(request, sampler=sampler, schedule=schedule, width=width, height=height)
 
 
-def check_steps(request: GenerationRequest, settings: Settings) -> None:
-    """UniPC needs more steps than its order. Raises UniPCOrder."""
-    order = settings.sampling.unipc_order
-    if request.sampler == "UniPC" and request.steps <= order:
-        raise UniPCOrder(order=order, steps=request.steps)
+def check_sampler(request: GenerationRequest, settings: Settings) -> None:
+    """Raises OutOfRange or TooFewSteps when the sampler cannot run that many steps."""
+    row = SAMPLERS.find(request.sampler)
+    assert row is not None, "canonical names are in the table"
+    check_steps(row, request.steps, asdict(settings.sampling))
 
 
 def seed(asked: int) -> int:

@@ -118,7 +118,6 @@ class Flags:
     loglevel: str = _flag("page", "日志级别", "log level", default="", kind=str)
 
     enable_insecure_extension_access: bool = _flag("safety", "对外监听时也允许安装扩展（危险）", "allow installing extensions while listening (dangerous)")
-    disable_safe_unpickle: bool = _flag("safety", "（不接受：不安全的模型文件始终拒绝）", "(refused: unsafe model files never load)")
     allow_code: bool = _flag("safety", "允许自定义代码脚本（危险）", "allow the custom code script (dangerous)")
     disable_all_extensions: bool = _flag("safety", "停用全部扩展", "turn off every extension")
     disable_extra_extensions: bool = _flag("safety", "只保留内置扩展", "turn off all but the built-in extensions")
@@ -143,7 +142,7 @@ GROUPS = {
 
 # A1111's, Forge's and aki's flags that change nothing here, and how many values each takes: old start scripts must go on working.
 WITHOUT_EFFECT: dict[str, str | int] = {
-    "--deepdanbooru": 0, "--max-batch-count": 1, "--gradio-queue": 0, "--no-gradio-queue": 0, "--add-stop-route": 0,
+    "--disable-safe-unpickle": 0, "--deepdanbooru": 0, "--max-batch-count": 1, "--gradio-queue": 0, "--no-gradio-queue": 0, "--add-stop-route": 0,
     "--show-negative-prompt": 0, "--always-batch-cond-uncond": 0, "--gradio-img2img-tool": 1, "--gradio-inpaint-tool": 1,
     "--gradio-debug": 0, "--ui-debug-mode": 0, "--use-textbox-seed": 0, "--enable-console-prompts": 0, "--ngrok": 1,
     "--ngrok-options": 1, "--ngrok-region": 1, "--lowram": 0, "--opt-channelslast": 0,
@@ -173,6 +172,21 @@ def rows() -> tuple[Field[Any], ...]:
 def secret_names() -> frozenset[str]:
     """Flags whose value must never be shown."""
     return frozenset(row.name for row in rows() if row.metadata["secret"])
+
+
+def public_flags(flags: Flags) -> dict[str, Any]:
+    """Every flag by A1111's attribute name, as JSON values; secrets are only said to be there."""
+    shown: dict[str, Any] = {}
+    for row in rows():
+        value = getattr(flags, row.name)
+        if row.metadata["secret"]:
+            value = "***" if value else None
+        shown[row.name] = [str(each) for each in value] if isinstance(value, tuple) else _plain(value)
+    return shown
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 class _Parser(argparse.ArgumentParser):
@@ -221,7 +235,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> Flags:
     given = vars(found)
     idle = tuple(dict.fromkeys(name[1:] for name in given if name.startswith("_")))
     many = {row.name for row in rows() if row.metadata["many"]}
-    known = {
+    known: dict[str, Any] = {
         name: tuple(dict.fromkeys(value)) if name in many else value
         for name, value in given.items() if not name.startswith("_")
     }

@@ -1,12 +1,16 @@
 """Sentences about requests that cannot be accepted."""
 
 SENTENCES: dict[str, tuple[str, str]] = {
-    "unipc_order": (
-        "UniPC 的阶数为 {order}，必须小于迭代步数（现为 {steps}）。请增加步数或在设置中降低阶数。",
-        "UniPC's order is {order} and must be below the number of steps ({steps}). Use more steps or lower the order in Settings.",
-    ),
     "no_checkpoint": (
         "没有可用的 Stable Diffusion 模型。请把模型放入 {searched} 后刷新列表。",
         "There is no checkpoint to use. Put one into {searched} and refresh the list.",
+    ),
+    "size_rounded": (
+        "尺寸须为 8 的倍数，已按 {width}×{height} 生成。",
+        "Sizes are multiples of 8; this was made at {width}×{height}.",
+    ),
+    "network_not_yet": (
+        "标签 <{tag}> 属于尚未支持的网络类型，已从提示词中移除。",
+        "<{tag}> names a kind of network this version cannot apply yet; it was taken out of the prompt.",
     ),
 }
