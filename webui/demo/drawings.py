@@ -44,7 +44,7 @@ RADII = {"normal": (0.21, 0.29), "small": (0.12, 0.16), "big": (0.33, 0.39)}
 ROTATIONS = {"circle": 0.0, "ring": 0.0, "square": 20.0, "triangle": 20.0, "heart": 20.0, "star": 36.0}
 RING_HOLE = 0.6
 
-KEYPOINTS = [
+KEYPOINTS = (
     "nose",
     "neck",
     "right_shoulder",
@@ -63,7 +63,7 @@ KEYPOINTS = [
     "left_eye",
     "right_ear",
     "left_ear",
-]
+)
 """The 18 body keypoints of OpenPose's COCO layout, in its order."""
 
 Point = tuple[float, float]

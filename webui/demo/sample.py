@@ -5,6 +5,7 @@ For looking at a model while it trains and for judging one before the engine exi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -38,7 +39,7 @@ def sample(
     dice = [torch.Generator().manual_seed(seed) for seed in seeds]
     sigmas = schedule(steps)
     x = sigmas[0] * _noise(dice, size)
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in pairwise(sigmas):
         d = _guided(parts.unet, x, sigma, hidden, cfg_scale)
         down, up = _ancestral(sigma, after)
         x = x + d * (down - sigma)

@@ -1,8 +1,8 @@
-"""The demo's text encoder: CLIP's, four working layers deep and 64 wide, taught to read captions before it guides a UNet.
+"""The demo's text encoder: CLIP's, four working layers deep, 64 wide, taught to read captions before it guides a UNet.
 
 Token ids are CLIP's own. While training, only the rows in use are kept, with a few `unknown` rows that stand for every
-other token and are thrown at random into captions, so that "masterpiece, best quality" does no harm. On export the table
-is spread out to CLIP's 49408 rows, and the layers to Stable Diffusion's twelve: the first eight pass their input on.
+other token and are thrown at random into captions, so that "masterpiece, best quality" does no harm. On export the
+table is spread to CLIP's 49408 rows and the layers to Stable Diffusion's twelve: the first eight pass their input on.
 """
 
 import json
@@ -56,7 +56,7 @@ class Vocabulary:
         return self.bos + 2
 
     def rows(self, text: str, length: int, *, junk: random.Random | None = None) -> list[int]:
-        """Compact rows of a caption: BOS, tokens, EOS to the end, `length` in all. `junk` adds unknown words to some."""
+        """Compact rows of a caption: BOS, tokens, EOS to the end, `length` in all. `junk` adds unknown words."""
         rows = [self._rows[token] for word in split_words(text) for token in self.ids[word]]
         if junk is not None and junk.random() < 0.15:
             rows = self._with_junk(rows, junk)

@@ -1,8 +1,9 @@
 """The demo's UNet: Stable Diffusion 1's, narrow, trained on latents of drawn pictures with the text encoder along.
 
-The noise is predicted; the loss of a step is weighted by min(SNR, 5)/SNR (Hang et al. 2023, "Efficient Diffusion Training
-via Min-SNR Weighting Strategy"), timesteps are stratified over the batch, a little noise shared by a whole channel lets the
-model set a picture's mean colour. Half-size latents come first: they cost a quarter, and what a word looks like carries over.
+The noise is predicted; the loss of a step is weighted by min(SNR, 5)/SNR (Hang et al. 2023, "Efficient Diffusion
+Training via Min-SNR Weighting Strategy"), timesteps are stratified over the batch, a little noise shared by a whole
+channel lets the model set a picture's mean colour. Half-size latents come first: they cost a quarter, and what a word
+looks like carries over.
 """
 
 from dataclasses import dataclass
