@@ -12,6 +12,9 @@ time on any input:
 Whatever does not fit is literal, and so is everything around it, while what stands well-formed inside still counts. A bar
 outside of `[a|b]`, or a backslash before a line break or at the end, makes the *whole* prompt literal.
 
+Where a stray bracket or colon touches a schedule (`[a:b:5]]`), A1111's grammar is ambiguous and its answer changes from one
+process to the next, with Python's string hashes; here the schedule always counts.
+
 >>> schedule("a [cat:dog:0.5]", 10)
 [(5, 'a cat'), (10, 'a dog')]
 >>> schedule("[fe|]male", 3)
@@ -44,7 +47,14 @@ class _Turns:
     choices: "tuple[tuple[_Item, ...], ...]"
 
 
-_Item = str | _Switch | _Turns
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A bracket that is kept as written, with what stands in it."""
+
+    items: "tuple[_Item, ...]"
+
+
+_Item = str | _Switch | _Turns | _Kept
 
 
 @dataclass(slots=True)
@@ -123,30 +133,28 @@ def _parse(text: str) -> list[_Item]:
                 top.append(piece)
             else:
                 stack.pop()
-                (stack[-1].parts[-1] if stack else top).extend(closed)
+                (stack[-1].parts[-1] if stack else top).append(closed)
     if position != len(text):
         raise _Literal
     _give_up(stack, top)
     return top
 
 
-def _close(opened: _Open, bracket: str) -> list[_Item] | None:
+def _close(opened: _Open, bracket: str) -> _Item | None:
     """What the bracket turns out to be, or None when it is none of the forms."""
     signs = set(opened.signs)
     if opened.bracket + bracket == "()":
-        if signs <= {":"} and len(opened.signs) <= 1:
-            return _as_written(opened, bracket)
-        return None
+        return _Kept((*_as_written(opened), bracket)) if signs <= {":"} and len(opened.signs) <= 1 else None
     if opened.bracket + bracket != "[]":
         return None
     if not signs:
-        return _as_written(opened, bracket)
+        return _Kept((*_as_written(opened), bracket))
     if signs == {"|"}:
-        return [_Turns(tuple(tuple(part) for part in opened.parts))]
+        return _Turns(tuple(tuple(part) for part in opened.parts))
     when = _when(opened.parts[-1])
     if signs == {":"} and len(opened.signs) <= 2 and when is not None:
         before = opened.parts[0] if len(opened.signs) == 2 else []
-        return [_Switch(tuple(before), tuple(opened.parts[-2]), when)]
+        return _Switch(tuple(before), tuple(opened.parts[-2]), when)
     return None
 
 
@@ -157,11 +165,11 @@ def _when(part: list[_Item]) -> str | None:
     return None if found is None else found[1]
 
 
-def _as_written(opened: _Open, bracket: str = "") -> list[_Item]:
+def _as_written(opened: _Open) -> list[_Item]:
     items: list[_Item] = [opened.bracket, *opened.parts[0]]
     for sign, part in zip(opened.signs, opened.parts[1:], strict=True):
         items += [sign, *part]
-    return [*items, bracket] if bracket else items
+    return items
 
 
 def _give_up(stack: list[_Open], top: list[_Item]) -> None:
@@ -189,6 +197,8 @@ def _walk(items: "list[_Item]") -> Iterator[_Item]:
             waiting += [*item.before, *item.after]
         elif isinstance(item, _Turns):
             waiting += [inner for choice in item.choices for inner in choice]
+        elif isinstance(item, _Kept):
+            waiting += item.items
 
 
 def _at(items: "list[_Item]", step: int, total: int, *, first: int, old: bool) -> str:
@@ -202,6 +212,8 @@ def _at(items: "list[_Item]", step: int, total: int, *, first: int, old: bool) -
         elif isinstance(item, _Switch):
             chosen = item.before if step <= _end(item.when, total, first=first, old=old) else item.after
             waiting += reversed(chosen)
+        elif isinstance(item, _Kept):
+            waiting += reversed(item.items)
         else:
             waiting += reversed(item.choices[(step - 1) % len(item.choices)])
     return "".join(out)

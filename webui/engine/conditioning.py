@@ -1,0 +1,121 @@
+"""What every picture of a batch is conditioned on, call by call: schedules and AND parts, encoded once and kept.
+
+A1111's rules: the entry in force is the first whose last step is not below the *0-based* count of model calls; second-order
+samplers make two calls a step, so their schedules are laid out over twice the steps; all variants of one prompt's schedule are
+encoded together.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from webui.prompt.compose import split_and
+from webui.prompt.schedule import schedule
+
+Encode = Callable[[Sequence[str]], list[Tensor]]
+"""Texts to be encoded together → one (tokens, width) tensor each."""
+MOST_BYTES = 256 * 2**20
+
+
+class ConditioningCache:
+    """Encoded groups of texts, kept from run to run; the longest unused go first past `most_bytes`."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._groups: OrderedDict[Hashable, list[Tensor]] = OrderedDict()
+
+    def encode(self, texts: tuple[str, ...], encode: Encode, key: Hashable) -> list[Tensor]:
+        """The group's tensors; `key` is everything else they depend on (model, what it wears, clip skip, emphasis, ...)."""
+        whole = (key, texts)
+        if whole in self._groups:
+            self._groups.move_to_end(whole)
+            return self._groups[whole]
+        group = encode(texts)
+        self._groups[whole] = group
+        self._bytes += _size(group)
+        while self._bytes > self._most_bytes and len(self._groups) > 1:
+            self._bytes -= _size(self._groups.popitem(last=False)[1])
+        return group
+
+    def clear(self) -> None:
+        """Let go of every tensor."""
+        self._groups.clear()
+        self._bytes = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """One prompt over the pass: (last call it is in force, (tokens, width)), in order."""
+
+    entries: tuple[tuple[int, Tensor], ...]
+
+    def at(self, call: int) -> Tensor:
+        """What is in force at a model call, counted from 0; past the end it is the first again, as in A1111."""
+        return next((tensor for end, tensor in self.entries if call <= end), self.entries[0][1])
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConditioning:
+    """Per picture: its AND parts with their weights, and what to steer away from."""
+
+    parts: tuple[tuple[tuple[Scheduled, float], ...], ...]
+    uncond: tuple[Scheduled, ...]
+
+    def at(self, call: int) -> tuple[list[list[tuple[Tensor, float]]], list[Tensor]]:
+        """([(tensor (tokens, width), weight), ...] per picture, uncond tensor per picture) at a model call, from 0.
+
+        Positive tensors are equally long over the whole batch: A1111 repeats the last token's state to fill the shorter ones.
+        """
+        parts = [[(scheduled.at(call), weight) for scheduled, weight in picture] for picture in self.parts]
+        longest = max((tensor.shape[0] for picture in parts for tensor, _ in picture), default=0)
+        filled = [[(_filled(tensor, longest), weight) for tensor, weight in picture] for picture in parts]
+        return filled, [scheduled.at(call) for scheduled in self.uncond]
+
+
+def build(
+    prompts: Sequence[str],
+    negatives: Sequence[str],
+    encode: Encode,
+    *,
+    steps: int,
+    second_order: bool = False,
+    hires_steps: int | None = None,
+    hires_second_order: bool = False,
+    old: bool = False,
+    cache: ConditioningCache | None = None,
+    key: Hashable = None,
+) -> BatchConditioning:
+    """The conditioning of one batch in one pass; one prompt and one negative per picture, without network tags.
+
+    `steps`, `second_order`: the first pass and its sampler. `hires_steps`, `hires_second_order`: given for the second pass.
+    `old`: schedules as before A1111 1.6. Every distinct prompt is encoded once, from `cache` when it has been before under `key`.
+    """
+    calls = steps * (2 if second_order else 1)
+    hires_calls = None if hires_steps is None else hires_steps * (2 if hires_second_order else 1)
+    kept = cache if cache is not None else ConditioningCache()
+
+    def scheduled(text: str) -> Scheduled:
+        entries = schedule(text, calls, hires_steps=hires_calls, old=old)
+        tensors = kept.encode(tuple(variant for _, variant in entries), encode, key)
+        return Scheduled(tuple((end, tensor) for (end, _), tensor in zip(entries, tensors, strict=True)))
+
+    split = [split_and(prompt) for prompt in prompts]
+    texts = dict.fromkeys([*negatives, *(text for parts in split for text, _ in parts)])
+    by_text = {text: scheduled(text) for text in texts}
+    return BatchConditioning(
+        parts=tuple(tuple((by_text[text], weight) for text, weight in parts) for parts in split),
+        uncond=tuple(by_text[text] for text in negatives),
+    )
+
+
+def _filled(tensor: Tensor, length: int) -> Tensor:
+    missing = length - tensor.shape[0]
+    return tensor if missing == 0 else torch.vstack([tensor, tensor[-1:].repeat(missing, 1)])
+
+
+def _size(group: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in group)
