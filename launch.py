@@ -1,8 +1,8 @@
 """One command from a fresh clone to the page: `python launch.py`, with Python 3.11 to 3.13 and nothing else.
 
-Read `main` first. Set-up is a row of phases (`PHASES`), each recorded when it is finished, so that an install killed
+Read `main` first. Set-up is a row of phases (`RUNTIME`), each recorded when it is finished, so that an install killed
 half-way goes on where it was, a second start finds everything recorded and touches no network, and a moved folder is
-mended offline. Then `python -m webui` takes over inside `.venv`. `python launch.py --test` runs the whole suite instead.
+mended offline. Then `python -m webui` takes over inside `.venv`; `python launch.py --test` runs the suite.
 
 Extensions' install.py import this module for `is_installed`, `run_pip`, `run` and `args`. Standard library alone.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import ctypes.util
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -25,7 +24,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,9 +53,10 @@ class SetupFailed(Exception):
 def say(key: str, **values: object) -> str:
     """A sentence of `webui/words/launch.py` in the console's language."""
     from webui.settings.flags import console_language
-    from webui.words import say as sentence
+    from webui.words.launch import SENTENCES  # this table alone: set-up must speak whatever the others hold
 
-    return sentence(f"launch_{key}", console_language(env=os.environ), **values)
+    chinese, english = SENTENCES[f"launch_{key}"]
+    return (chinese if console_language(env=os.environ) == "zh-CN" else english).format(**values)
 
 
 def tell(key: str, **values: object) -> None:
@@ -120,7 +120,15 @@ class State:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as out:
-            json.dump({"location": self.location, "running": self.running, "done": dict(self.done), "own_torch": self.own_torch}, out)
+            json.dump(
+                {
+                    "location": self.location,
+                    "running": self.running,
+                    "done": dict(self.done),
+                    "own_torch": self.own_torch,
+                },
+                out,
+            )
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)
@@ -135,7 +143,7 @@ def quiet(command: Sequence[str | Path], timeout: float = 60) -> bool:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Generator[None]:
     """One set-up at a time in one folder; the second waits for the first."""
     with path.open("a+b") as handle:
         if WINDOWS:
@@ -187,7 +195,12 @@ class Wanted:
 
     def of(self, phase: str) -> tuple[str, ...]:
         """The requirement strings a phase installs."""
-        return {"pip": (self.pip,) if self.pip else (), "torch": self.torch, "packages": self.packages, "test": self.test}.get(phase, ())
+        return {
+            "pip": (self.pip,) if self.pip else (),
+            "torch": self.torch,
+            "packages": self.packages,
+            "test": self.test,
+        }.get(phase, ())
 
     def mark(self, phase: str) -> str:
         """What a finished phase was done for; another mark means doing it again."""
@@ -208,9 +221,9 @@ def installed(packages: Path) -> dict[str, str]:
     """name → version of everything in a site-packages, from the names of its folders alone."""
     found: dict[str, str] = {}
     with contextlib.suppress(OSError):
-        for entry in os.listdir(packages):
-            if entry.endswith(".dist-info"):
-                name, _, version = entry.removesuffix(".dist-info").rpartition("-")
+        for entry in packages.iterdir():
+            if entry.name.endswith(".dist-info"):
+                name, _, version = entry.name.removesuffix(".dist-info").rpartition("-")
                 found[plain(name)[0]] = version
     return found
 
@@ -218,8 +231,10 @@ def installed(packages: Path) -> dict[str, str]:
 def missing(requirements: Sequence[str], have: Mapping[str, str]) -> tuple[str, ...]:
     """Requirements not met; a build's own tag (2.15.0+cpu) does not count against it."""
     return tuple(
-        line for line in requirements
-        if (version := have.get(plain(line)[0])) is None or (plain(line)[1] and version.split("+")[0] != plain(line)[1].split("+")[0])
+        line
+        for line in requirements
+        if (version := have.get(plain(line)[0])) is None
+        or (plain(line)[1] and version.split("+")[0] != plain(line)[1].split("+")[0])
     )
 
 
@@ -292,7 +307,9 @@ def pythons_here(version: tuple[int, int] | None = None) -> Iterator[Path]:
 def subprocess_text(command: Sequence[str | Path]) -> str:
     """What a command prints, or nothing."""
     try:
-        return subprocess.run([*map(str, command)], capture_output=True, timeout=20, check=True, encoding="utf-8").stdout.strip()
+        return subprocess.run(
+            [*map(str, command)], capture_output=True, timeout=20, check=True, encoding="utf-8"
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return ""
 
@@ -333,10 +350,16 @@ def mend_script(script: Path, interpreter: Path) -> None:
     data = script.read_bytes()
     if script.suffix == ".exe":
         # A launcher, then `#!python`, then a zip.
-        changed = re.sub(rb'#!"?[^"\r\n]*pythonw?\.exe"?(\r?\n)(?=PK\x03\x04)', lambda found: b'#!"' + str(interpreter).encode() + b'"' + found[1], data)
+        changed = re.sub(
+            rb'#!"?[^"\r\n]*pythonw?\.exe"?(\r?\n)(?=PK\x03\x04)',
+            lambda found: b'#!"' + str(interpreter).encode() + b'"' + found[1],
+            data,
+        )
     else:
         changed = re.sub(
-            rb"\A#!(?:/bin/sh\n'''exec' [^\n]*\n' '''|[^\n]*python[0-9.]*)[ \t]*\n", lambda _: shebang(interpreter), data
+            rb"\A#!(?:/bin/sh\n'''exec' [^\n]*\n' '''|[^\n]*python[0-9.]*)[ \t]*\n",
+            lambda _: shebang(interpreter),
+            data,
         )
     if changed != data:
         mode = script.stat().st_mode
@@ -359,8 +382,17 @@ def shebang(interpreter: Path) -> bytes:
 
 def clean_env() -> dict[str, str]:
     """The environment for a child inside `.venv`: UTF-8 everywhere, nobody else's Python home, no telemetry."""
-    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET")}
-    return env | {"PYTHONUTF8": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("PYTHONHOME", "__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET")
+    }
+    return env | {
+        "PYTHONUTF8": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
 
 
 def pip_install(environment: Environment, arguments: Sequence[str], *, constraints: Path | None = None) -> bool:
@@ -393,7 +425,9 @@ def install_torch(environment: Environment, wanted: Wanted, *, again: bool) -> s
         tell("torch_from", index=index or say("plain_index"))
         source = ["--index-url", index] if index else index_arguments()
         # PyTorch's own index carries other versions of small packages: the pins come in the next phase.
-        if pip_install(environment, [*force, *source, *wanted.torch], constraints=None if index else wanted.constraints):
+        if pip_install(
+            environment, [*force, *source, *wanted.torch], constraints=None if index else wanted.constraints
+        ):
             return ""
     raise SetupFailed(say("failed", what=" ".join(wanted.torch)))
 
@@ -428,7 +462,9 @@ def nvidia_driver() -> Driver | None:
     found = re.search(r"CUDA(?: UMD)? Version:\s*(\d+)\.(\d+)", text)
     if found:
         caps = subprocess_text(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"])
-        weakest = min((tuple(map(int, cap.split("."))) for cap in re.findall(r"^\d+\.\d+$", caps, re.MULTILINE)), default=(99, 0))
+        weakest = min(
+            (tuple(map(int, cap.split("."))) for cap in re.findall(r"^\d+\.\d+$", caps, re.MULTILINE)), default=(99, 0)
+        )
         return Driver((int(found[1]), int(found[2])), (weakest[0], weakest[1]))
     return driver_library()
 
@@ -440,12 +476,19 @@ def driver_library() -> Driver | None:
     except OSError:
         return None
     version, count, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-    if cuda.cuInit(0) or cuda.cuDriverGetVersion(ctypes.byref(version)) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+    if (
+        cuda.cuInit(0)
+        or cuda.cuDriverGetVersion(ctypes.byref(version))
+        or cuda.cuDeviceGetCount(ctypes.byref(count))
+        or not count.value
+    ):
         return None
     seen: list[tuple[int, int]] = []
     for card in range(count.value):
         # 75 and 76 are CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
-        if not cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, card) and not cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, card):
+        if not cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, card) and not cuda.cuDeviceGetAttribute(
+            ctypes.byref(minor), 76, card
+        ):
             seen.append((major.value, minor.value))
     return Driver((version.value // 1000, version.value % 1000 // 10), min(seen, default=(99, 0)))
 
@@ -498,9 +541,13 @@ def pace(address: str, sample: int = 4_000_000, patience: float = 8) -> float:
 
 
 def freeze(environment: Environment, wanted: Wanted) -> Path:
-    """The pins as they are here: constraints.txt with the torch that is really installed. What extensions install obeys it."""
+    """constraints.txt with the torch that is really installed; what extensions install obeys it."""
     have = installed(environment.packages)
-    lines = [line for line in wanted.constraints.read_text("utf-8").splitlines() if plain(line)[0] not in ("torch", "torchvision")]
+    lines = [
+        line
+        for line in wanted.constraints.read_text("utf-8").splitlines()
+        if plain(line)[0] not in ("torch", "torchvision")
+    ]
     lines += [f"{name}=={have[name]}" for name in ("torch", "torchvision") if name in have]
     path = environment.folder / "maple-constraints.txt"
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -554,7 +601,9 @@ def stand(environment: Environment, state: State) -> State:
     if state.running:
         broken = discard_broken(environment.packages)
         tell("resuming", phase=state.running, broken=", ".join(broken) or "-")
-        state = replace(state, running="", done={key: value for key, value in state.done.items() if key != state.running})
+        state = replace(
+            state, running="", done={key: value for key, value in state.done.items() if key != state.running}
+        )
     state = replace(state, location=location)
     state.write(record)
     return state
@@ -583,18 +632,22 @@ def find_chromium() -> str:
     if named:
         return named
     usual = [
-        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
         *(
             str(Path(os.environ.get(root, "C:/")) / tail)
             for root in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
-            for tail in ("Google/Chrome/Application/chrome.exe", "Microsoft/Edge/Application/msedge.exe") if WINDOWS
+            for tail in ("Google/Chrome/Application/chrome.exe", "Microsoft/Edge/Application/msedge.exe")
+            if WINDOWS
         ),
     ]
-    return next((found for name in CHROMIUM_NAMES if (found := shutil.which(name))), "") or next(filter(os.path.exists, usual), "")
+    return next((found for name in CHROMIUM_NAMES if (found := shutil.which(name))), "") or next(
+        filter(os.path.exists, usual), ""
+    )
 
 
 def provide_chromium(environment: Environment) -> str:
-    """Chromium and a CJK font, from Debian where we may, else Playwright's own. Returns its path, empty for Playwright's."""
+    """Chromium and a CJK font, from Debian where we may. Returns its path, empty for Playwright's own."""
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")
     wanted = [] if find_chromium() else ["chromium"]
     if as_root and not subprocess_text(["fc-list", ":lang=zh-cn", "family"]):
@@ -605,7 +658,12 @@ def provide_chromium(environment: Environment) -> str:
         subprocess.run(["apt-get", "update", "-q"], env=env, check=False)
         subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted], env=env, check=False)
     found = find_chromium()
-    if not found and subprocess.run([str(environment.python), "-m", "playwright", "install", "chromium"], env=clean_env(), check=False).returncode:
+    if (
+        not found
+        and subprocess.run(
+            [str(environment.python), "-m", "playwright", "install", "chromium"], env=clean_env(), check=False
+        ).returncode
+    ):
         raise SetupFailed(say("no_chromium"))
     return found
 
@@ -617,7 +675,9 @@ def run_tests(root: Path, arguments: Sequence[str]) -> int:
     environment = prepare(root, Flags(), (*RUNTIME, "test"))
     chromium = provide_chromium(environment)
     env = clean_env() | {"OMP_NUM_THREADS": "1"} | ({"MAPLE_CHROMIUM": chromium} if chromium else {})
-    return subprocess.run([str(environment.python), "-m", "pytest", *arguments], cwd=root, env=env, check=False).returncode
+    return subprocess.run(
+        [str(environment.python), "-m", "pytest", *arguments], cwd=root, env=env, check=False
+    ).returncode
 
 
 # ---- what extensions call --------------------------------------------------------------------------------------------
@@ -636,17 +696,31 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def run(command: str, desc: str | None = None, errdesc: str | None = None, custom_env: Mapping[str, str] | None = None, live: bool = True) -> str:
+def run(
+    command: str,
+    desc: str | None = None,
+    errdesc: str | None = None,
+    custom_env: Mapping[str, str] | None = None,
+    live: bool = True,
+) -> str:
     """Run a shell command, return what it printed (nothing when shown live). RuntimeError when it fails."""
     if desc is not None:
         print(desc, flush=True)
     done = subprocess.run(
-        command, shell=True, env=dict(custom_env) if custom_env is not None else None, check=False,
-        stdout=None if live else subprocess.PIPE, stderr=None if live else subprocess.PIPE, encoding="utf-8", errors="replace",
+        command,
+        shell=True,
+        env=dict(custom_env) if custom_env is not None else None,
+        check=False,
+        stdout=None if live else subprocess.PIPE,
+        stderr=None if live else subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode != 0:
         said = "\n".join(part for part in (done.stdout, done.stderr) if part)
-        raise RuntimeError(f"{errdesc or 'Error running command'}.\nCommand: {command}\nError code: {done.returncode}\n{said}".rstrip())
+        raise RuntimeError(
+            f"{errdesc or 'Error running command'}.\nCommand: {command}\nError code: {done.returncode}\n{said}".rstrip()
+        )
     return done.stdout or ""
 
 
@@ -659,7 +733,13 @@ def run_pip(command: str, desc: str | None = None, live: bool = True) -> str:
     if command.split()[:1] == ["install"] and pins.is_file():
         options += f' --prefer-binary --constraint "{pins}"'
     title = say("pip_install", what=desc) if desc else None
-    return run(f'"{python}" -m pip {command}{options}', desc=title, errdesc=say("pip_failed", what=desc or command), custom_env=clean_env(), live=live)
+    return run(
+        f'"{python}" -m pip {command}{options}',
+        desc=title,
+        errdesc=say("pip_failed", what=desc or command),
+        custom_env=clean_env(),
+        live=live,
+    )
 
 
 def _flags() -> Flags:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = "import json, os, sys, tiny\nprint('PAGE', json.dumps([sys.argv[1:], sys.prefix, tiny.NAME, sys.flags.utf8_mode]))\n"
+PAGE = """import json, sys, tiny
+print("PAGE", json.dumps([sys.argv[1:], sys.prefix, tiny.NAME, sys.flags.utf8_mode]))
+"""
 
 
 def wheel(folder: Path, name: str, version: str) -> Path:
@@ -46,15 +48,31 @@ class Standin:
     folder: Path
     index: Path
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "PYTHON", "TORCH_", "INDEX_"))}
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, python: str = sys.executable
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PIP_", "PYTHON", "TORCH_", "INDEX_"))
+        }
         clean |= {
-            "PIP_CONFIG_FILE": os.devnull, "INDEX_URL": self.index.as_uri(), "LANG": "en_US.UTF-8", "PIP_NO_CACHE_DIR": "1",
-            "COMMANDLINE_ARGS": "", "LC_ALL": "en_US.UTF-8",
+            "PIP_CONFIG_FILE": os.devnull,
+            "INDEX_URL": self.index.as_uri(),
+            "LANG": "en_US.UTF-8",
+            "PIP_NO_CACHE_DIR": "1",
+            "COMMANDLINE_ARGS": "",
+            "LC_ALL": "en_US.UTF-8",
         }
         command = [python, str(self.folder / "launch.py"), *arguments]
         return subprocess.run(
-            command, env=clean | dict(env or {}), cwd=self.folder.parent, capture_output=True, encoding="utf-8", timeout=240, check=False
+            command,
+            env=clean | dict(env or {}),
+            cwd=self.folder.parent,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=240,
+            check=False,
         )
 
     def offer(self, name: str, version: str) -> None:
@@ -77,7 +95,8 @@ def made_in(place: Path) -> Standin:
     (folder / "webui/__main__.py").write_text(PAGE, "utf-8")
     (folder / "pyproject.toml").write_text(
         '[project]\nname = "standin"\nversion = "1"\ndependencies = ["torch==9.0", "torchvision==9.1", "tiny==1.0"]\n'
-        '[project.optional-dependencies]\ntest = ["pytest==0.0.1"]\n', "utf-8",
+        '[project.optional-dependencies]\ntest = ["pytest==0.0.1"]\n',
+        "utf-8",
     )
     (folder / "constraints.txt").write_text("tiny==1.0\n", "utf-8")
     made = Standin(folder, place / "index")

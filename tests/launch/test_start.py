@@ -82,9 +82,10 @@ def test_a_kill_in_mid_install_is_survived(bare: Standin) -> None:
     """A real SIGKILL as soon as torch is on the disk, whatever state that leaves."""
     command = f"""
 import os, subprocess, sys, time, pathlib
-child = subprocess.Popen([sys.executable, {str(bare.folder / 'launch.py')!r}], start_new_session=True, stdout=subprocess.DEVNULL)
+where = pathlib.Path({str(bare.folder)!r})
+child = subprocess.Popen([sys.executable, where / "launch.py"], start_new_session=True, stdout=subprocess.DEVNULL)
 end = time.monotonic() + 120
-while time.monotonic() < end and not list(pathlib.Path({str(bare.folder)!r}).glob('.venv/lib/python3*/site-packages/torch')):
+while time.monotonic() < end and not list(where.glob('.venv/lib/python3*/site-packages/torch')):
     time.sleep(0.01)
 os.killpg(child.pid, 9)
 """
@@ -143,6 +144,29 @@ def test_an_old_python_is_told_which_one_is_needed(bare: Standin) -> None:
 
 def test_launch_needs_nothing_but_the_standard_library() -> None:
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-S", "-s", str(root / "launch.py"), "--help"], capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [sys.executable, "-S", "-s", str(root / "launch.py"), "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "--lora-dir" in done.stdout
+
+
+def test_what_an_extension_installs_may_not_replace_our_packages(standin: Standin) -> None:
+    script = standin.folder / "install.py"
+    script.write_text("import launch\nlaunch.run_pip('install tiny==2.0', 'another tiny', live=False)\n", "utf-8")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
+    env |= {
+        "PIP_CONFIG_FILE": os.devnull,
+        "INDEX_URL": standin.index.as_uri(),
+        "PYTHONPATH": str(standin.folder),
+        "LC_ALL": "en_US.UTF-8",
+    }
+    done = subprocess.run(
+        [standin.folder / ".venv/bin/python", script], env=env, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode != 0 and "Couldn't install another tiny" in done.stderr
+    site = next(standin.folder.glob(".venv/lib/python3*/site-packages"))
+    assert (site / "tiny-1.0.dist-info").is_dir()
