@@ -15,6 +15,7 @@ from webui.domain.errors import BadInput, OutOfRange, UnknownSampler, UnknownSch
 
 ORIGIN = "webui.catalog.samplers"
 CHURN = ("s_churn", "s_tmin", "s_tmax", "s_noise")
+# As A1111: Euler a, DPM adaptive and Restart do not hear "sigma noise".
 ANCESTRAL = ("eta", "s_noise")
 UNIPC = ("unipc_variant", "unipc_skip_type", "unipc_order", "unipc_lower_order_final")
 TRAIN_STEPS = 1000
@@ -76,7 +77,7 @@ ROWS = (
     SamplerRow(name="DPM++ 3M SDE", target=f"{SDE}:dpmpp_3m_sde", aliases=("k_dpmpp_3m_sde",),
                default_schedule="Exponential", options=ANCESTRAL, brownian=True, discard_penultimate=True),
     SamplerRow(name="Euler a", target=f"{K}:euler_ancestral", aliases=("k_euler_a", "k_euler_ancestral"),
-               options=ANCESTRAL, uses_ensd=True),
+               options=("eta",), uses_ensd=True),
     SamplerRow(name="Euler", target=f"{K}:euler", aliases=("k_euler",), options=CHURN),
     SamplerRow(name="LMS", target=f"{K}:lms", aliases=("k_lms",)),
     SamplerRow(name="Heun", target=f"{K}:heun", aliases=("k_heun",), options=CHURN, second_order=True),
@@ -86,10 +87,10 @@ ROWS = (
                options=ANCESTRAL, second_order=True, uses_ensd=True, discard_penultimate=True),
     SamplerRow(name="DPM fast", target=f"{DPM}:dpm_fast", aliases=("k_dpm_fast",), options=ANCESTRAL, uses_ensd=True,
                model_range=True),
-    SamplerRow(name="DPM adaptive", target=f"{DPM}:dpm_adaptive", aliases=("k_dpm_ad",), options=ANCESTRAL,
+    SamplerRow(name="DPM adaptive", target=f"{DPM}:dpm_adaptive", aliases=("k_dpm_ad",), options=("eta",),
                uses_ensd=True, model_range=True, adaptive=True),
     SamplerRow(name="Restart", target=f"{K}:restart", aliases=("restart",), default_schedule="Karras",
-               options=("s_noise",), second_order=True),
+               second_order=True),
     SamplerRow(name="DDIM", target=f"{STEPS}:ddim", aliases=("ddim",), options=("eta",), timesteps=True),
     SamplerRow(name="DDIM CFG++", target=f"{STEPS}:ddim_cfgpp", aliases=("ddim_cfgpp",), options=("eta",),
                timesteps=True),

@@ -1,0 +1,186 @@
+"""Classifier-free guidance: from the prompts of a batch to the calls a model is asked, and back to one x0.
+
+x0 = uncond + cfg_scale · Σ weight · (cond − uncond), over the AND parts of each picture's prompt (Ho & Salimans 2022; Liu et
+al. 2022, "Compositional Visual Generation"). Pictures and parts with unequal token counts go in separate calls, so a picture
+does not depend on the prompts beside it; within one picture shorter AND parts are lengthened as A1111 does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from webui.engine.types import COND, UNCOND, Call, Denoise, Guided, StepContext
+
+Parts = Sequence[tuple[Tensor, float]]
+"""The AND parts of one picture's prompt: (tokens, width) text states and their weights."""
+
+
+class Conditioning(Protocol):
+    """What the prompts of a batch say at each model call."""
+
+    def at(self, call: int) -> tuple[Sequence[Parts], Sequence[Tensor]]:
+        """For call 0, 1, …: per picture its AND parts, and per picture the negative's text states (tokens, width)."""
+        ...
+
+
+class Guidance:
+    """A `Guided` that counts its calls. `uncond` is the last negative answer; see `guided`."""
+
+    def __init__(
+        self,
+        denoise: Denoise,
+        conditioning: Conditioning,
+        *,
+        cfg_scale: float,
+        batch: int,
+        steps: int,
+        second_order: bool,
+        options: Mapping[str, Any],
+        on_call: Callable[[StepContext], None] | None,
+        wrap_guided: Callable[[Guided], Guided] | None,
+    ) -> None:
+        self._denoise = denoise
+        self._conditioning = conditioning
+        self._cfg_scale = cfg_scale
+        self._batch = batch
+        self._steps = steps
+        self._per_step = 2 if second_order else 1
+        self._least_sigma = float(options.get("s_min_uncond") or 0.0)
+        self._least_sigma_always = bool(options.get("s_min_uncond_all"))
+        self._without_early = float(options.get("skip_early_cond") or 0.0)
+        self._on_call = on_call
+        self._answer = wrap_guided(self._joined) if wrap_guided else self._joined
+        self.call = 0
+        self.keep_uncond = False
+        """True: ask the negative prompt even where the joined answer has no need of it."""
+        self.uncond = torch.empty(0)
+        """x0 (batch, c, h, w) of the negative prompt alone at the last call, or of the prompt where that was skipped."""
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """x0 (batch, c, h, w) for x (batch, c, h, w) at sigma (batch,), in k-diffusion scale."""
+        if self._on_call is not None:
+            self._on_call(self.context)
+        answer = self._answer(x, sigma)
+        self.call += 1
+        return answer
+
+    @property
+    def context(self) -> StepContext:
+        """Where the next call stands. Samplers of adaptive length may go beyond `calls`."""
+        step = min(self.call // self._per_step, self._steps - 1)
+        return StepContext(call=self.call, step=step, calls=self._steps * self._per_step, steps=self._steps)
+
+    def _joined(self, x: Tensor, sigma: Tensor) -> Tensor:
+        prompts, negatives = self._conditioning.at(self.call)
+        calls = _cond_calls(x, sigma, prompts)
+        skipped = self._skips_uncond(sigma)
+        scale = 1.0 if skipped else self._cfg_scale
+        needed = not skipped and (self.keep_uncond or _uncond_counts(prompts, scale))
+        if needed:
+            calls += _uncond_calls(x, sigma, negatives)
+        answers = self._denoise(calls, self.context)
+        of = list(zip(calls, answers, strict=True))
+        if needed:
+            base = _gathered(x, [(call.rows, answer) for call, answer in of if call.role == UNCOND])
+        else:
+            base = self._first_parts(x, of)
+        self.uncond = base
+        joined = base.clone()
+        for call, answer in of:
+            if call.role == COND:
+                rows = list(call.rows)
+                joined[rows] += (answer - base[rows]) * (call.weight * scale)
+        return joined
+
+    def _skips_uncond(self, sigma: Tensor) -> bool:
+        """Early steps, and below a sigma every second call (or all): guidance is left out, as A1111 does."""
+        if self._without_early and self.call / (self._steps * self._per_step) <= self._without_early:
+            return True
+        if not self._least_sigma or not (self.call % 2 or self._least_sigma_always):
+            return False
+        return float(sigma[0]) < self._least_sigma
+
+    def _first_parts(self, x: Tensor, answers: Sequence[tuple[Call, Tensor]]) -> Tensor:
+        """The answer to each picture's first AND part, which stands for the negative where that is not asked."""
+        seen: set[int] = set()
+        base = torch.zeros_like(x)
+        for call, answer in answers:
+            for place, row in enumerate(call.rows):
+                if row not in seen:
+                    base[row] = answer[place]
+                    seen.add(row)
+        return base
+
+
+def guided(
+    denoise: Denoise,
+    conditioning: Conditioning,
+    *,
+    cfg_scale: float,
+    batch: int,
+    steps: int,
+    second_order: bool = False,
+    options: Mapping[str, Any] | None = None,
+    on_call: Callable[[StepContext], None] | None = None,
+    wrap_denoise: Callable[[Denoise], Denoise] | None = None,
+    wrap_guided: Callable[[Guided], Guided] | None = None,
+) -> Guidance:
+    """Guidance for one batch and one pass; make a new one for each.
+
+    Options: s_min_uncond, s_min_uncond_all, skip_early_cond. `on_call` is told before each evaluation and may raise to end
+    the sampling. At cfg_scale 1 the negative prompt has no weight left and is not asked.
+    """
+    return Guidance(
+        wrap_denoise(denoise) if wrap_denoise else denoise, conditioning, cfg_scale=cfg_scale, batch=batch, steps=steps,
+        second_order=second_order, options=options or {}, on_call=on_call, wrap_guided=wrap_guided,
+    )
+
+
+def _uncond_counts(prompts: Sequence[Parts], scale: float) -> bool:
+    return any(abs(1 - scale * sum(weight for _, weight in parts)) > 1e-9 for parts in prompts)
+
+
+def _lengthened(parts: Parts) -> Parts:
+    """AND parts of one picture in one length: the last state is repeated, as A1111 does."""
+    longest = max(states.shape[0] for states, _ in parts)
+    return [
+        (torch.cat([states, states[-1:].expand(longest - states.shape[0], -1)]), weight) for states, weight in parts
+    ]
+
+
+def _cond_calls(x: Tensor, sigma: Tensor, prompts: Sequence[Parts]) -> list[Call]:
+    """One call per place in the AND list, token count and weight, over the pictures that share them."""
+    groups: dict[tuple[int, int, float], list[tuple[int, Tensor]]] = {}
+    for row, parts in enumerate(prompts):
+        for place, (states, weight) in enumerate(_lengthened(parts)):
+            groups.setdefault((place, states.shape[0], weight), []).append((row, states))
+    ordered = sorted(groups.items(), key=lambda item: item[0][0])
+    return [_call(COND, x, sigma, members, weight) for (_, _, weight), members in ordered]
+
+
+def _uncond_calls(x: Tensor, sigma: Tensor, negatives: Sequence[Tensor]) -> list[Call]:
+    groups: dict[int, list[tuple[int, Tensor]]] = {}
+    for row, states in enumerate(negatives):
+        groups.setdefault(states.shape[0], []).append((row, states))
+    return [_call(UNCOND, x, sigma, members, 1.0) for members in groups.values()]
+
+
+def _call(role: str, x: Tensor, sigma: Tensor, members: Sequence[tuple[int, Tensor]], weight: float) -> Call:
+    rows = tuple(row for row, _ in members)
+    whole = rows == tuple(range(x.shape[0]))
+    return Call(
+        role=role, rows=rows, weight=weight, context=torch.stack([states for _, states in members]),
+        x=x if whole else x[list(rows)], sigma=sigma if whole else sigma[list(rows)],
+    )
+
+
+def _gathered(x: Tensor, answers: Sequence[tuple[tuple[int, ...], Tensor]]) -> Tensor:
+    """Answers over some rows each, put together in the batch's order."""
+    if len(answers) == 1 and answers[0][0] == tuple(range(x.shape[0])):
+        return answers[0][1]
+    whole = torch.zeros_like(x)
+    for rows, answer in answers:
+        whole[list(rows)] = answer
+    return whole
