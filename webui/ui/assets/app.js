@@ -1,0 +1,189 @@
+// The ground everything else stands on: finding elements, hearing clicks, asking the server, telling the person.
+(() => {
+  "use strict";
+  const TITLES = {
+    refresh_sd_model_checkpoint: "Refresh the list",
+    refresh_sd_vae: "Refresh the list",
+    paste: "Read generation parameters from prompt or last generation if prompt is empty into user interface.",
+    txt2img_clear_prompt: "Clear prompt",
+    txt2img_style_apply: "Apply all selected styles to prompts.",
+    txt2img_styles_edit_button: "Edit styles",
+    txt2img_res_switch_btn: "Switch width/height",
+    txt2img_random_seed: "Set seed to -1, which will cause a new random number to be used every time",
+    txt2img_reuse_seed: "Reuse seed from last generation, mostly useful if it was randomized",
+    txt2img_random_subseed: "Set seed to -1, which will cause a new random number to be used every time",
+    txt2img_reuse_subseed: "Reuse seed from last generation, mostly useful if it was randomized",
+    txt2img_open_folder: "Open images output directory.",
+    save_txt2img: "Save the image to this device.",
+    save_zip_txt2img: "Save zip archive with images to this device.",
+    txt2img_interrupt: "First click: finish the current picture, then end. Second click: stop now.",
+    txt2img_skip: "Skip this picture and go on with the next.",
+    txt2img_generate: "Right-click: Generate forever",
+  };
+
+  maple.at = (selector, from = document) => from.querySelector(selector);
+  maple.all = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+  /** Make an element: tag, properties (class, text, html attributes, on…), children. */
+  maple.make = (tag, properties = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (value === undefined || value === null || value === false) continue;
+      if (name === "text") element.textContent = value;
+      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (name === "class") element.className = value;
+      else if (name in element && !name.startsWith("aria")) element[name] = value;
+      else element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+
+  // --- hearing: one listener on the document for every control, however often Gradio draws it anew
+
+  maple.on = (type, selector, act) => {
+    document.addEventListener(type, (event) => {
+      const target = event.target instanceof Element ? event.target.closest(selector) : null;
+      if (target) act(event, target);
+    }, type === "scroll" || type === "error" || type === "load");
+  };
+
+  const waiting = [];
+  /** Call `act(element)` each time an element for `selector` appears (again). */
+  maple.whenSeen = (selector, act) => {
+    waiting.push({ selector, act, seen: new WeakSet() });
+    look();
+  };
+
+  function look() {
+    for (const { selector, act, seen } of waiting) {
+      for (const element of document.querySelectorAll(selector)) {
+        if (seen.has(element)) continue;
+        seen.add(element);
+        act(element);
+      }
+    }
+  }
+
+  let asked = false;
+  new MutationObserver(() => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => { asked = false; look(); });
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
+  // --- asking the server
+
+  class Trouble extends Error {
+    constructor(message, status) { super(message); this.status = status; }
+  }
+
+  maple.address = (path) => new URL(path, document.baseURI).href;
+
+  /** GET, or POST when there is a body. Throws Trouble with a sentence for the person. */
+  maple.ask = async (path, body, method) => {
+    const options = { method: method || (body === undefined ? "GET" : "POST"), headers: { "X-Maple-Language": maple.language.now } };
+    if (body instanceof FormData) options.body = body;
+    else if (body !== undefined) {
+      options.body = JSON.stringify(body);
+      options.headers["Content-Type"] = "application/json";
+    }
+    let answer;
+    try { answer = await fetch(maple.address(path), options); } catch { throw new Trouble(maple.say("no_answer"), 0); }
+    if (answer.status === 401) throw new Trouble(maple.say("sign_in_again"), 401);
+    const text = await answer.text();
+    let value = null;
+    try { value = text ? JSON.parse(text) : null; } catch { /* a proxy's HTML page, say */ }
+    if (!answer.ok) throw new Trouble((typeof value?.detail === "string" ? value.detail : null) ?? maple.say("server_said", { status: answer.status }), answer.status);
+    return value;
+  };
+
+  // --- telling the person
+
+  /** A note in the corner. kind: "info", "good", "bad". Bad ones stay until they are closed. */
+  maple.tell = (text, kind = "info") => {
+    let shelf = maple.at("#maple_notes");
+    if (!shelf) document.body.append((shelf = maple.make("div", { id: "maple_notes", role: "status", "aria-live": "polite" })));
+    if ([...shelf.children].some((note) => note.firstChild.textContent === text)) return;
+    const note = maple.make("div", { class: `maple-note ${kind}` }, maple.make("span", { text, translate: false }),
+      maple.make("button", { text: "✕", "aria-label": "Close", onclick: () => note.remove() }));
+    shelf.append(note);
+    if (kind !== "bad") setTimeout(() => note.remove(), 5000);
+  };
+
+  /** Run something that may fail; failures are told. */
+  maple.attempt = async (work) => {
+    try { return await work(); } catch (trouble) {
+      maple.tell(trouble.message || String(trouble), "bad");
+      if (!(trouble instanceof Trouble)) console.error(trouble);
+      return undefined;
+    }
+  };
+
+  /** Copy text; on plain http, where the clipboard is closed to us, by way of a hidden text area. */
+  maple.copy = async (text) => {
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = maple.make("textarea", { value: text, class: "out-of-sight" });
+      (maple.at("dialog[open]") || document.body).append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      if (!done) { maple.tell(maple.say("copy_refused"), "bad"); return; }
+    }
+    maple.tell(maple.say("copied"), "good");
+  };
+
+  maple.remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  maple.remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* nothing lost but the memory */ } };
+
+  // --- tabs, theme, language
+
+  maple.tab = (name) => maple.at(`#tab_${name}-button`)?.click();
+  maple.visible = (element) => Boolean(element && element.getClientRects().length);
+
+  function isDark() { return document.body.classList.contains("dark"); }
+
+  function corner(slot) {
+    const languages = maple.make("button", {
+      id: "maple_language", class: "maple-plain", translate: false, type: "button",
+      onclick: () => maple.language.use(maple.language.now === "en" ? "zh-CN" : "en"),
+    });
+    const theme = maple.make("button", {
+      id: "maple_theme", class: "maple-plain", type: "button", title: "Dark or light",
+      onclick: () => {
+        document.body.classList.toggle("dark");
+        maple.remember("maple.theme", isDark() ? "dark" : "light");
+        const address = new URL(location.href);
+        address.searchParams.delete("__theme");
+        history.replaceState(history.state, "", address);
+        draw();
+      },
+    });
+    const draw = () => {
+      languages.textContent = maple.language.now === "en" ? "中文" : "English";
+      languages.title = maple.language.now === "en" ? "切换为简体中文" : "Switch to English";
+      theme.textContent = isDark() ? "☀️" : "🌙";
+    };
+    document.addEventListener("maple:language", draw);
+    new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    draw();
+    slot.replaceChildren(theme, languages);
+  }
+
+  maple.whenSeen("#maple_corner > *, #maple_corner", () => {
+    const holder = maple.inner("#maple_corner");
+    if (holder && !maple.at("#maple_language", holder)) corner(holder);
+  });
+
+  /** The element inside one of our slots that Gradio draws once and leaves alone. */
+  maple.inner = (selector) => {
+    const slot = typeof selector === "string" ? maple.at(selector) : selector;
+    return slot ? maple.at(".prose, .html-container", slot) || slot : null;
+  };
+
+  for (const [id, title] of Object.entries(TITLES)) maple.whenSeen(`#${id}`, (element) => element.setAttribute("title", title));
+
+  // --- the footer and the page's title
+
+  maple.title = (text) => { document.title = text ? `${text} Maple WebUI` : "Maple WebUI"; };
+})();

@@ -1,0 +1,173 @@
+// The form's values. Gradio keeps them; one script-only listener reads them and one writes them, so nothing is typed by proxy.
+(() => {
+  "use strict";
+  const pending = []; // writes and reads waiting for the listener to hand over the present values
+  const typed = new Set(); // ids the person (or an infotext) has set: a model's own size never overwrites those
+  let lists = null;
+
+  const named = (ids, values) => Object.fromEntries(ids.map((id, at) => [id, values[at]]));
+
+  function press(tab, write) {
+    return new Promise((resolve, reject) => {
+      const button = maple.at(`#${tab}_fill`);
+      if (!button) { reject(new Error(`${tab} has no form`)); return; }
+      pending.push({ write, resolve });
+      button.click();
+    });
+  }
+
+  /** Called by the listener with what is in the form; answers with what shall be. */
+  function filled(tab, ids, values) {
+    const now = named(ids, values);
+    const work = pending.splice(0);
+    const shall = { ...now };
+    for (const { write } of work) for (const [id, value] of Object.entries(write)) if (ids.includes(id)) shall[id] = value;
+    for (const { resolve } of work) resolve(now);
+    return ids.map((id) => shall[id]);
+  }
+
+  const read = (tab) => press(tab, {});
+
+  async function write(tab, values, { asTyped = false } = {}) {
+    if (asTyped) for (const id of Object.keys(values)) typed.add(id);
+    const before = await press(tab, values);
+    document.dispatchEvent(new CustomEvent("maple:form", { detail: { tab, values } }));
+    return before;
+  }
+
+  // What the person typed, dragged or chose. Our own writes do not pass here: they are no input events.
+  for (const type of ["input", "change"]) {
+    document.addEventListener(type, (event) => {
+      if (!event.isTrusted) return;
+      const field = event.target.closest?.("[id^=txt2img_]");
+      if (field) typed.add(field.id);
+    }, true);
+  }
+
+  // --- lists of models and styles
+
+  const choice = (list, value) => ({ __type__: "update", choices: list.map((item) => [item, item]), value });
+
+  function nearest(list, value, otherwise) {
+    if (list.includes(value)) return value;
+    const bare = String(value ?? "").replace(/ \[[0-9a-f]+\]$/, "");
+    return list.find((item) => item === bare || item.replace(/ \[[0-9a-f]+\]$/, "") === bare) ?? otherwise;
+  }
+
+  /** Fetch /internal/choices and put them into the drop-downs; what is chosen stays chosen while it exists. */
+  async function refreshLists({ first = false } = {}) {
+    lists = await maple.ask("internal/choices");
+    const now = first ? {} : await read("txt2img");
+    const checkpoints = lists.checkpoints.map((model) => model.title);
+    const styles = lists.styles.map((style) => style.name);
+    const chosen = {
+      checkpoint: nearest(checkpoints, first ? lists.now.checkpoint : now.setting_sd_model_checkpoint, checkpoints[0] ?? null),
+      vae: nearest(lists.vaes, first ? lists.now.vae : now.setting_sd_vae, "Automatic"),
+    };
+    const values = {
+      setting_sd_model_checkpoint: choice(checkpoints, chosen.checkpoint),
+      setting_sd_vae: choice(lists.vaes, chosen.vae),
+      txt2img_styles: choice(styles, (now.txt2img_styles || []).filter((name) => styles.includes(name))),
+    };
+    if (first) Object.assign(values, { setting_CLIP_stop_at_last_layers: lists.now.clip_skip }, defaults());
+    await write("txt2img", values);
+    if (first) await offer(chosen.checkpoint, { quietly: true });
+    document.dispatchEvent(new CustomEvent("maple:lists", { detail: lists }));
+    return lists;
+  }
+
+  const defaults = () => Object.fromEntries(Object.entries(lists.now.form || {}).filter(([id]) => !typed.has(id)));
+
+  /** Put a model's own size, sampler and CFG into fields nobody has set. */
+  async function offer(title, { quietly = false } = {}) {
+    const model = lists?.checkpoints.find((item) => item.title === title);
+    if (!model) return;
+    const offered = Object.fromEntries(Object.entries(model.offers || {}).filter(([id]) => !typed.has(id)));
+    if (!Object.keys(offered).length) return;
+    const before = await write("txt2img", offered);
+    const width = offered.txt2img_width, height = offered.txt2img_height;
+    const changed = (width && width !== before.txt2img_width) || (height && height !== before.txt2img_height);
+    if (changed && !quietly) maple.tell(maple.say("native_size", { width: width ?? before.txt2img_width, height: height ?? before.txt2img_height }));
+  }
+
+  // --- quick settings: kept on the server when they change
+
+  const KEPT = {
+    setting_sd_model_checkpoint: "sd_model_checkpoint",
+    setting_sd_vae: "sd_vae",
+    setting_CLIP_stop_at_last_layers: "CLIP_stop_at_last_layers",
+  };
+  let known = null;
+
+  /** See whether a quick setting changed since we last looked; keep the change, and offer a new model's size. */
+  async function watchQuickSettings() {
+    const now = await read("txt2img");
+    const changes = {};
+    for (const [id, key] of Object.entries(KEPT)) if (known && now[id] !== known[id] && now[id] !== null) changes[key] = now[id];
+    const model = known && now.setting_sd_model_checkpoint !== known.setting_sd_model_checkpoint ? now.setting_sd_model_checkpoint : null;
+    known = Object.fromEntries(Object.keys(KEPT).map((id) => [id, now[id]]));
+    if (model) await offer(model);
+    if (Object.keys(changes).length) await maple.attempt(() => maple.ask("internal/settings", { values: changes }));
+  }
+
+  let looking = 0;
+  function lookSoon() {
+    clearTimeout(looking);
+    looking = setTimeout(() => maple.attempt(watchQuickSettings), 250);
+  }
+  for (const type of ["change", "focusout", "pointerup", "keyup"]) maple.on(type, "#quicksettings", lookSoon);
+
+  async function refresh(kind, button) {
+    button.classList.add("busy");
+    await maple.attempt(async () => {
+      await maple.ask(`internal/refresh/${kind}`, {});
+      await refreshLists();
+    });
+    button.classList.remove("busy");
+  }
+  maple.on("click", "#refresh_sd_model_checkpoint", (_, button) => refresh("checkpoint", button));
+  maple.on("click", "#refresh_sd_vae", (_, button) => refresh("vae", button));
+
+  // --- small tools of the form
+
+  maple.on("click", "#txt2img_res_switch_btn", () => maple.attempt(async () => {
+    const now = await read("txt2img");
+    await write("txt2img", { txt2img_width: now.txt2img_height, txt2img_height: now.txt2img_width }, { asTyped: true });
+  }));
+  maple.on("click", "#txt2img_random_seed", () => maple.attempt(() => write("txt2img", { txt2img_seed: -1 })));
+  maple.on("click", "#txt2img_random_subseed", () => maple.attempt(() => write("txt2img", { txt2img_subseed: -1 })));
+
+  maple.whenSeen("#txt2img_subseed_show input", (box) => {
+    const draw = () => document.documentElement.classList.toggle("seed-extras-open", box.checked);
+    box.addEventListener("change", draw);
+    document.addEventListener("maple:form", () => requestAnimationFrame(draw));
+    draw();
+  });
+
+  document.addEventListener("maple:form", (event) => {
+    if ("txt2img_override_settings" in event.detail.values) showOverrides(event.detail.values.txt2img_override_settings);
+  });
+  maple.on("click", "#txt2img_override_settings", () => setTimeout(async () => showOverrides((await read("txt2img")).txt2img_override_settings), 50));
+
+  function showOverrides(value) {
+    const entries = Array.isArray(value) ? value : value?.value;
+    document.documentElement.classList.toggle("overrides-filled", Boolean(entries?.length));
+  }
+
+  /** Put the answer of /internal/infotext into the form. */
+  async function fromInfotext(found) {
+    const overrides = found.overrides || [];
+    const values = { ...found.values, txt2img_override_settings: choice(overrides, overrides) };
+    await write("txt2img", values, { asTyped: true });
+    for (const note of found.notes || []) maple.tell(note);
+  }
+
+  maple.form = { named, filled, read, write, refreshLists, fromInfotext, typed, get lists() { return lists; } };
+
+  maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
+    await refreshLists({ first: true });
+    const now = await read("txt2img");
+    known = Object.fromEntries(Object.keys(KEPT).map((id) => [id, now[id]]));
+    document.dispatchEvent(new CustomEvent("maple:ready"));
+  }), 0));
+})();

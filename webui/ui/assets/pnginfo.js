@@ -1,0 +1,60 @@
+// PNG Info: drop a picture, see every text it carries, send its parameters to the form.
+(() => {
+  "use strict";
+  let found = null;
+
+  function zone(slot) {
+    const holder = maple.inner(slot);
+    if (!holder || maple.at("input[type=file]", holder)) return;
+    const input = maple.make("input", { type: "file", accept: "image/*", class: "out-of-sight", onchange: () => input.files[0] && read(input.files[0]) });
+    const hint = maple.make("span", { class: "drop-hint", text: "Drop an image here, or click to choose one" });
+    const shown = maple.make("img", { alt: "", hidden: true });
+    const box = maple.make("label", { class: "drop-box", tabIndex: 0 }, input, hint, shown);
+    for (const type of ["dragover", "dragenter"]) box.addEventListener(type, (event) => { event.preventDefault(); box.classList.add("dropping"); });
+    box.addEventListener("dragleave", () => box.classList.remove("dropping"));
+    box.addEventListener("drop", (event) => {
+      event.preventDefault();
+      box.classList.remove("dropping");
+      if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
+    });
+    box.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); input.click(); } });
+    holder.replaceChildren(box);
+  }
+
+  function read(file) {
+    return maple.attempt(async () => {
+      const box = maple.at("#pnginfo_image .drop-box");
+      const shown = maple.at("img", box);
+      if (shown.src) URL.revokeObjectURL(shown.src);
+      shown.src = URL.createObjectURL(file);
+      shown.hidden = false;
+      maple.at(".drop-hint", box).hidden = true;
+      found = null;
+      draw();
+      found = await maple.readPicture(file);
+      draw();
+    });
+  }
+
+  function draw() {
+    const text = maple.inner("#pnginfo_generation_info");
+    const table = maple.inner("#pnginfo_html");
+    if (!text || !table) return;
+    text.replaceChildren(...(found?.infotext ? [maple.make("div", { class: "infotext" },
+      maple.make("p", { text: found.infotext, translate: false }),
+      maple.make("button", { class: "maple-plain", text: "📋", type: "button", title: "Copy", onclick: () => maple.copy(found.infotext) }))]
+      : found ? [maple.make("p", { class: "hint", text: "Nothing found in the image." })] : []));
+    const items = (found?.items || []).filter((item) => item.text !== found.infotext);
+    table.replaceChildren(...items.map((item) => maple.make("div", { class: "chunk" },
+      maple.make("h4", { text: item.key, translate: false }), maple.make("p", { text: item.text, translate: false }))));
+    maple.at("#txt2img_tab")?.toggleAttribute("disabled", !found?.infotext);
+  }
+
+  maple.whenSeen("#pnginfo_image > *, #pnginfo_image", () => { zone("#pnginfo_image"); draw(); });
+  maple.whenSeen("#txt2img_tab", draw);
+  maple.on("click", "#txt2img_tab", () => maple.attempt(async () => {
+    if (!found?.infotext) return;
+    maple.tab("txt2img");
+    await maple.form.fromInfotext(found);
+  }));
+})();

@@ -1,0 +1,189 @@
+// The prompts: token counters, weights by key, dropped pictures, and the tools beside them.
+(() => {
+  "use strict";
+  const BOXES = { txt2img_prompt: "txt2img_token_counter", txt2img_neg_prompt: "txt2img_negative_token_counter" };
+  const area = (id) => maple.at(`#${id} textarea`);
+
+  // --- token counters
+
+  let counting = 0;
+  let round = 0;
+  function countSoon() {
+    clearTimeout(counting);
+    counting = setTimeout(count, 250);
+  }
+
+  async function count() {
+    const mine = ++round;
+    const texts = Object.keys(BOXES).map((id) => area(id)?.value ?? "");
+    try {
+      const styles = (await maple.form.read("txt2img")).txt2img_styles || [];
+      const { counts } = await maple.ask("internal/tokens", { prompt: texts[0], negative_prompt: texts[1], styles });
+      if (mine !== round) return;
+      Object.values(BOXES).forEach((id, n) => {
+        const counter = maple.at("span", maple.inner(`#${id}`));
+        if (!counter) return;
+        counter.textContent = `${counts[n].tokens}/${counts[n].most}`;
+        counter.parentElement.closest(".token-counter")?.classList.toggle("long", counts[n].tokens > 75);
+      });
+    } catch { /* a counter is not worth a message; the next key asks again */ }
+  }
+  maple.on("input", "#txt2img_prompt, #txt2img_neg_prompt", countSoon);
+  maple.on("change", "#txt2img_styles", countSoon);
+  maple.on("focusout", "#txt2img_styles", countSoon);
+  document.addEventListener("maple:form", countSoon);
+  document.addEventListener("maple:ready", countSoon);
+
+  // --- weights: Ctrl+Up and Ctrl+Down around the selection or the word; Alt+Left and Alt+Right move a part
+
+  const STEP = { plain: 0.1, network: 0.05 };
+  const rounded = (value) => String(Number(value.toFixed(4)));
+
+  function put(box, from, to, text, start, end) {
+    box.focus();
+    box.setSelectionRange(from, to);
+    // insertText keeps the browser's undo; where it is refused the value is set and announced.
+    if (!document.execCommand("insertText", false, text)) box.setRangeText(text, from, to, "end");
+    box.setSelectionRange(start, end);
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  /** The innermost bracket pair around a range, as indices of the opening and closing sign, or null. */
+  function around(text, from, to, open, close) {
+    let depth = 0;
+    for (let at = from - 1; at >= 0; at -= 1) {
+      if (text[at - 1] === "\\") continue;
+      if (text[at] === close) depth += 1;
+      else if (text[at] === open && depth > 0) depth -= 1;
+      else if (text[at] === open) {
+        let inner = 0;
+        for (let end = at + 1; end < text.length; end += 1) {
+          if (text[end - 1] === "\\") continue;
+          if (text[end] === open) inner += 1;
+          else if (text[end] === close && inner > 0) inner -= 1;
+          else if (text[end] === close) return end >= to ? [at, end] : null;
+        }
+        return null;
+      }
+    }
+    return null;
+  }
+
+  function weigh(box, sign) {
+    const text = box.value;
+    let [from, to] = [box.selectionStart, box.selectionEnd];
+    const network = around(text, from, to, "<", ">");
+    if (network) { weighNetwork(box, text, network, sign); return; }
+    const weighted = around(text, from, to, "(", ")");
+    if (weighted) {
+      const inside = text.slice(weighted[0] + 1, weighted[1]);
+      const found = inside.match(/^([\s\S]*):\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*$/);
+      if (found) {
+        const value = Number(found[2]) + sign * STEP.plain;
+        const plain = Math.abs(value - 1) < 1e-9;
+        const body = plain ? found[1] : `(${found[1]}:${rounded(value)})`;
+        const start = weighted[0] + (plain ? 0 : 1);
+        put(box, weighted[0], weighted[1] + 1, body, start, start + found[1].length);
+        return;
+      }
+    }
+    if (from === to) [from, to] = word(text, from);
+    while (to > from && /\s/.test(text[to - 1])) to -= 1;
+    if (from === to) return;
+    const chosen = text.slice(from, to);
+    const whole = `(${chosen}:${rounded(1 + sign * STEP.plain)})`;
+    put(box, from, to, whole, from + 1, from + 1 + chosen.length);
+  }
+
+  function weighNetwork(box, text, [open, close], sign) {
+    const parts = text.slice(open + 1, close).split(":");
+    if (parts.length < 2) return;
+    const value = Number(parts[2] ?? 1);
+    if (Number.isNaN(value)) return;
+    parts[2] = rounded(value + sign * STEP.network);
+    const whole = `<${parts.join(":")}>`;
+    put(box, open, close + 1, whole, open + 1, open + whole.length - 1);
+  }
+
+  function word(text, at) {
+    const ends = /[\s,.()[\]{}<>:|\\/!?，。；：！？（）【】]/;
+    let from = at, to = at;
+    while (from > 0 && !ends.test(text[from - 1])) from -= 1;
+    while (to < text.length && !ends.test(text[to])) to += 1;
+    return [from, to];
+  }
+
+  function move(box, by) {
+    const parts = box.value.split(",");
+    let at = 0, passed = 0;
+    while (at < parts.length - 1 && passed + parts[at].length < box.selectionStart) passed += parts[at++].length + 1;
+    const other = at + by;
+    if (other < 0 || other >= parts.length) return;
+    const words = parts.map((part) => part.trim());
+    const chosen = words[at];
+    [words[at], words[other]] = [words[other], words[at]];
+    // The spaces stay where they are; only the words change places.
+    const whole = parts.map((part, n) => part.match(/^\s*/)[0] + words[n] + (part.trim() ? part.match(/\s*$/)[0] : "")).join(",");
+    const start = whole.split(",").slice(0, other).join(",").length + (other ? 1 : 0) + parts[other].match(/^\s*/)[0].length;
+    put(box, 0, box.value.length, whole, start, start + chosen.length);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const box = event.target;
+    if (event.isComposing || !(box instanceof HTMLTextAreaElement) || !box.closest(".prompt")) return;
+    const up = event.key === "ArrowUp", down = event.key === "ArrowDown";
+    if ((event.ctrlKey || event.metaKey) && (up || down)) {
+      event.preventDefault();
+      weigh(box, up ? 1 : -1);
+    } else if (event.altKey && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+      event.preventDefault();
+      move(box, event.key === "ArrowLeft" ? -1 : 1);
+    }
+  });
+
+  // --- reading infotexts: the arrow, and pictures dropped on a prompt
+
+  maple.on("click", "#paste", () => maple.attempt(async () => {
+    const text = area("txt2img_prompt")?.value ?? "";
+    const found = await maple.ask("internal/infotext", { text });
+    if (!found) { maple.tell(maple.say("nothing_to_paste")); return; }
+    await maple.form.fromInfotext(found);
+  }));
+
+  const pictureIn = (transfer) => [...(transfer?.files || [])].find((file) => file.type.startsWith("image/"));
+
+  /** Ask the server what a picture remembers. */
+  maple.readPicture = (file) => {
+    const form = new FormData();
+    form.append("picture", file, file.name);
+    return maple.ask("internal/infotext", form);
+  };
+
+  const zone = (event) => event.target.closest?.("#txt2img_prompt, #txt2img_neg_prompt");
+  document.addEventListener("dragover", (event) => {
+    if (!zone(event) || ![...(event.dataTransfer?.items || [])].some((item) => item.kind === "file")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    zone(event).classList.add("dropping");
+  }, true);
+  document.addEventListener("dragleave", (event) => zone(event)?.classList.remove("dropping"), true);
+  document.addEventListener("drop", (event) => {
+    const box = zone(event);
+    if (!box) return;
+    box.classList.remove("dropping");
+    const file = pictureIn(event.dataTransfer);
+    if (!file) return;
+    event.preventDefault();
+    event.stopPropagation();
+    maple.attempt(async () => {
+      const found = await maple.readPicture(file);
+      if (!found?.infotext) { maple.tell(maple.say("no_infotext", { name: file.name })); return; }
+      await maple.form.fromInfotext(found);
+    });
+  }, true);
+
+  maple.on("click", "#txt2img_clear_prompt", () => {
+    if (!area("txt2img_prompt")?.value && !area("txt2img_neg_prompt")?.value) return;
+    if (confirm(maple.say("clear_prompt"))) maple.attempt(() => maple.form.write("txt2img", { txt2img_prompt: "", txt2img_neg_prompt: "" }));
+  });
+})();

@@ -1,0 +1,66 @@
+"""Everything the page's drop-downs can offer, as plain values."""
+
+import json
+from typing import Any
+
+from webui.catalog.chosen import chosen_checkpoint
+from webui.catalog.samplers import samplers
+from webui.catalog.schedules import schedules
+from webui.domain import ModelKind, ModelRecord
+from webui.domain.errors import NotFound
+from webui.services import Services
+from webui.ui.txt2img import Offered
+
+DEMO = "maple.config"
+OFFERS = {"sampler": "txt2img_sampling", "schedule": "txt2img_scheduler", "steps": "txt2img_steps", "cfg_scale": "txt2img_cfg_scale"}
+
+
+def offered() -> Offered:
+    """Samplers and schedules by their labels; the first row of each is what a fresh page shows."""
+    names, labels = samplers().names(), schedules().names()
+    return Offered(samplers=names, schedules=labels, sampler=names[0], schedule=labels[0])
+
+
+def choices(services: Services) -> dict[str, Any]:
+    """Models, styles, samplers and schedules as the page shows them, and what is in force now."""
+    settings = services.settings.current
+    checkpoints = [record for record in services.catalog.models(ModelKind.CHECKPOINT) if not record.reason]
+    vaes = [record.filename for record in services.catalog.models(ModelKind.VAE) if not record.reason]
+    return {
+        "checkpoints": [{"title": record.title, "name": record.name, "offers": offers(record)} for record in checkpoints],
+        "vaes": ["Automatic", "None", *vaes],
+        "styles": [
+            {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
+            for style in services.styles.all()
+            if not style.divider
+        ],
+        "samplers": samplers().names(),
+        "schedules": schedules().names(),
+        "now": {
+            "checkpoint": _chosen(services),
+            "vae": settings.model.vae,
+            "clip_skip": settings.model.clip_skip,
+            "interrupt_after_current": settings.page.interrupt_after_current,
+            "show_progress_in_title": settings.page.show_progress_in_title,
+            "token_counters": not settings.page.disable_token_counters,
+        },
+    }
+
+
+def _chosen(services: Services) -> str | None:
+    try:
+        return chosen_checkpoint(services.catalog, services.settings.current.model.checkpoint).title
+    except NotFound:
+        return None
+
+
+def offers(record: ModelRecord) -> dict[str, Any]:
+    """What a model's own metadata proposes for the form, by element id. Metadata that cannot be read proposes nothing."""
+    try:
+        config = json.loads(record.metadata.get(DEMO, "{}"))
+        found: dict[str, Any] = {id: config[name] for name, id in OFFERS.items() if config.get(name) is not None}
+        size = config.get("native_size")
+        width, height = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1])) if size else (None, None)
+    except (ValueError, TypeError, AttributeError, IndexError):
+        return {}
+    return found | ({"txt2img_width": width, "txt2img_height": height} if width else {})

@@ -1,0 +1,95 @@
+"""Every element id of the page in one table: where it stands, in A1111's order, and which of them are built.
+
+Extensions and people's own scripts find controls by these ids, so they are a contract. A place whose feature is not
+built yet is reserved: its id is used for nothing else, and no control appears there until it does something.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One element id. `inside` is the id of the nearest reserved container; `built` says whether it is on the page."""
+
+    id: str
+    inside: str
+    built: bool = True
+
+
+def _places(inside: str, ids: str, *, built: bool = True) -> Iterator[Place]:
+    for name in ids.split():
+        yield Place(name, inside, built)
+
+
+PLACES: tuple[Place, ...] = (
+    *_places("", "quicksettings tabs footer"),
+    *_places("", "settings_json audio_notification", built=False),
+    *_places(
+        "quicksettings",
+        "setting_sd_model_checkpoint refresh_sd_model_checkpoint setting_sd_vae refresh_sd_vae setting_CLIP_stop_at_last_layers",
+    ),
+    *_places("tabs", "tab_txt2img"),
+    *_places("tabs", "tab_img2img tab_extras", built=False),
+    *_places("tabs", "tab_pnginfo"),
+    *_places("tabs", "tab_modelmerger tab_train", built=False),
+    *_places("tabs", "tab_settings"),
+    *_places("tabs", "tab_extensions", built=False),
+    *_places("tab_txt2img", "txt2img_toprow txt2img_extra_tabs"),
+    *_places("txt2img_toprow", "txt2img_prompt_container txt2img_actions_column"),
+    *_places(
+        "txt2img_prompt_container",
+        "txt2img_prompt_row txt2img_prompt txt2img_token_counter txt2img_neg_prompt_row txt2img_neg_prompt txt2img_negative_token_counter",
+    ),
+    *_places("txt2img_prompt_container", "txt2img_token_button txt2img_negative_token_button txt2img_prompt_image", built=False),
+    *_places(
+        "txt2img_actions_column",
+        "txt2img_generate_box txt2img_interrupt txt2img_skip txt2img_interrupting txt2img_generate"
+        " txt2img_tools paste txt2img_clear_prompt txt2img_style_apply txt2img_styles_row txt2img_styles txt2img_styles_edit_button",
+    ),
+    *_places("txt2img_actions_column", "txt2img_restore_progress", built=False),
+    *_places("", "txt2img_styles_dialog"),
+    *_places(
+        "txt2img_styles_dialog",
+        "txt2img_styles_edit_select txt2img_edit_style_prompt txt2img_edit_style_neg_prompt txt2img_edit_style_copy"
+        " txt2img_edit_style_save txt2img_edit_style_delete txt2img_edit_style_close",
+    ),
+    *_places("txt2img_extra_tabs", "txt2img_generation_tab txt2img_settings txt2img_results"),
+    *_places("txt2img_settings", "sampler_selection_txt2img txt2img_sampling txt2img_scheduler txt2img_steps"),
+    *_places("txt2img_settings", "txt2img_accordions", built=False),
+    *_places(
+        "txt2img_accordions",
+        "txt2img_hr txtimg_hr_finalres txt2img_hr_upscaler txt2img_hires_steps txt2img_denoising_strength txt2img_hr_scale"
+        " txt2img_hr_resize_x txt2img_hr_resize_y hr_checkpoint hr_sampler hr_scheduler hires_prompt hires_neg_prompt"
+        " txt2img_enable txt2img_checkpoint txt2img_checkpoint_refresh txt2img_switch_at",
+        built=False,
+    ),
+    *_places(
+        "txt2img_settings",
+        "txt2img_tiling txt2img_column_size txt2img_width txt2img_height txt2img_res_switch_btn txt2img_column_batch"
+        " txt2img_batch_count txt2img_batch_size txt2img_cfg_scale txt2img_seed_row txt2img_seed txt2img_random_seed"
+        " txt2img_reuse_seed txt2img_subseed_show txt2img_seed_extras txt2img_subseed txt2img_random_subseed txt2img_reuse_subseed"
+        " txt2img_subseed_strength txt2img_seed_resize_from_w txt2img_seed_resize_from_h txt2img_override_settings",
+    ),
+    *_places("txt2img_settings", "txt2img_script_container script_list", built=False),
+    *_places(
+        "txt2img_results",
+        "txt2img_results_panel txt2img_gallery_container txt2img_gallery image_buttons_txt2img txt2img_open_folder"
+        " save_txt2img save_zip_txt2img html_info_txt2img html_log_txt2img generation_info_txt2img",
+    ),
+    *_places(
+        "txt2img_results",
+        "txt2img_send_to_img2img txt2img_send_to_inpaint txt2img_send_to_extras txt2img_upscale txt2img_generation_info_button"
+        " download_files_txt2img",
+        built=False,
+    ),
+    *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info pnginfo_html txt2img_tab"),
+    *_places("tab_pnginfo", "img2img_tab inpaint_tab extras_tab", built=False),
+    *_places("tab_settings", "settings_submit settings_result settings_search settings settings_show_all_pages"),
+    *_places("tab_settings", "settings_restart_gradio settings_show_one_page", built=False),
+)
+
+
+def built() -> list[str]:
+    """Ids that are on the page now."""
+    return [place.id for place in PLACES if place.built]

@@ -1,0 +1,344 @@
+"""/internal/*: what the page asks of the server. Not an API: shapes may change with the page; `/v1` is the API.
+
+A job belongs to who submitted it, and nobody else can see, stop or fetch it. Pictures are named by job and number, never by
+a path from the browser. Where a route touches a file or the database it is a plain function, so that FastAPI runs it in a
+thread and the event loop stays free.
+"""
+
+import functools
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from fastapi import APIRouter, Body, Request, Response, UploadFile
+from fastapi.responses import FileResponse, StreamingResponse
+from PIL import Image
+
+from webui.domain import Job, JobState, Wish
+from webui.domain.errors import BadInput, NotFound
+from webui.domain.result import Artifact
+from webui.gallery import infotext, metadata
+from webui.jobs import changes, view
+from webui.prompt.counter import count_prompt
+from webui.prompt.styles import Style
+from webui.prompt.tokens import ClipTokenizer
+from webui.services import Services
+from webui.ui.choices import choices
+from webui.ui.form import entries_from, request_from, values_from
+from webui.ui.settings_form import settings_form
+from webui.words import language_of
+
+LOCAL = "local"
+SHOWN = 30
+"""Jobs that a page which just opened is told of."""
+SMALL = 360
+"""Longest side of a thumbnail, pixels."""
+MOST_UPLOAD = 256 * 1024 * 1024
+FOREVER = "private, max-age=31536000, immutable"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class UnknownTab(BadInput):
+    """Fields: name."""
+
+    key: ClassVar[str] = "unknown_tab"
+
+
+class NoSuchPicture(NotFound):
+    """Fields: id, number."""
+
+    key: ClassVar[str] = "no_such_picture"
+
+
+class PictureGone(NotFound):
+    """Fields: name."""
+
+    key: ClassVar[str] = "picture_gone"
+
+
+class UploadTooLarge(BadInput):
+    """Fields: most (MB)."""
+
+    key: ClassVar[str] = "upload_too_large"
+
+
+class NotForThePage(BadInput):
+    """Fields: reason."""
+
+    key: ClassVar[str] = "not_for_the_page"
+
+
+def owner_of(request: Request) -> str:
+    """Who asks: the gate put the account's name into the scope; without accounts there is one person."""
+    return request.scope.get("state", {}).get("user") or LOCAL
+
+
+def language(request: Request) -> str:
+    """The page's language; server-sent events cannot carry a header, so there is a cookie too."""
+    asked = request.headers.get("x-maple-language") or request.cookies.get("maple_language") or request.headers.get("accept-language")
+    return language_of(asked or "en")
+
+
+def routes(services: Services) -> APIRouter:
+    """All of them."""
+    router = APIRouter(prefix="/internal", include_in_schema=False)
+    _jobs(router, services)
+    _pictures(router, services)
+    _form(router, services)
+    _settings(router, services)
+    return router
+
+
+def shown(services: Services, job: Job, tongue: str) -> dict[str, Any]:
+    """A job for the page. Infotexts come once it is closed, so that an event in mid-run stays small."""
+    preview = services.jobs.preview(job.id) if job.state is JobState.RUNNING else None
+    whole = view(job, tongue, preview=preview.revision if preview else 0)
+    if not job.state.final:
+        whole["info"] = {}
+        whole["pictures"] = [picture | {"infotext": ""} for picture in whole["pictures"]]
+    return whole
+
+
+def _jobs(router: APIRouter, services: Services) -> None:
+    jobs = services.jobs
+
+    @router.post("/submit")
+    def submit(request: Request, tab: str = Body(), values: dict[str, Any] = Body()) -> dict[str, Any]:
+        if tab != "txt2img":
+            raise UnknownTab(name=tab)
+        return shown(services, services.submit(request_from(values), owner=owner_of(request)), language(request))
+
+    @router.get("/jobs")
+    def listed(request: Request) -> list[dict[str, Any]]:
+        tongue = language(request)
+        active = jobs.list(owner=owner_of(request), states=(JobState.RUNNING, JobState.QUEUED), limit=500)
+        recent = jobs.list(owner=owner_of(request), limit=SHOWN)
+        found = {job.id: job for job in (*active, *recent)}
+        last = next((job.id for job in recent if job.state.final and job.result and job.result.artifacts), None)
+        # Only the last one is shown with its pictures; the others are named.
+        return [
+            shown(services, job, tongue) if job.id == last or not job.state.final else shown(services, job, tongue) | {"pictures": []}
+            for job in found.values()
+        ]
+
+    @router.get("/jobs/{id}")
+    def one(id: str, request: Request) -> dict[str, Any]:
+        jobs.look(id)
+        return shown(services, jobs.get(id, owner=owner_of(request)), language(request))
+
+    @router.get("/jobs/{id}/events")
+    async def events(id: str, request: Request) -> StreamingResponse:
+        jobs.get(id, owner=owner_of(request))
+        tongue = language(request)
+
+        async def stream() -> AsyncIterator[str]:
+            async for job in changes(jobs, id):
+                yield ": still here\n\n" if job is None else f"data: {json.dumps(shown(services, job, tongue))}\n\n"
+
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+
+    @router.get("/jobs/{id}/preview")
+    def preview(id: str, request: Request) -> Response:
+        found = jobs.preview(id, owner=owner_of(request))
+        if found is None:
+            return Response(status_code=204)
+        return Response(found.picture, media_type=found.media_type, headers={"Cache-Control": "no-store"})
+
+    @router.post("/jobs/{id}/{wish}")
+    def wished(id: str, wish: Literal["finish", "stop", "skip"], request: Request) -> dict[str, Any]:
+        jobs.wish(id, Wish[wish.upper()], owner=owner_of(request))
+        return shown(services, jobs.get(id), language(request))
+
+
+def _pictures(router: APIRouter, services: Services) -> None:
+    def artifact(id: str, number: int, request: Request) -> tuple[Artifact, Path]:
+        result = services.jobs.get(id, owner=owner_of(request)).result
+        if result is None or not 0 <= number < len(result.artifacts):
+            raise NoSuchPicture(id=id, number=number)
+        found = result.artifacts[number]
+        path = services.gallery.within(found.path)
+        if not path.is_file():
+            raise PictureGone(name=path.name)
+        return found, path
+
+    @router.get("/picture/{id}/{number}")
+    def picture(id: str, number: int, request: Request) -> Response:
+        found, path = artifact(id, number, request)
+        if "small" in request.query_params:
+            stat = path.stat()
+            body = thumbnail(str(path), stat.st_mtime_ns)
+            return Response(body, media_type="image/webp", headers={"Cache-Control": FOREVER})
+        kind = "attachment" if "download" in request.query_params else "inline"
+        return FileResponse(
+            path, media_type=found.media_type, filename=path.name, content_disposition_type=kind, headers={"Cache-Control": FOREVER}
+        )
+
+    @router.get("/jobs/{id}/zip")
+    def archive(id: str, request: Request) -> StreamingResponse:
+        result = services.jobs.get(id, owner=owner_of(request)).result
+        if result is None or not result.artifacts:
+            raise NoSuchPicture(id=id, number=0)
+        paths = [artifact(id, number, request)[1] for number in range(len(result.artifacts))]
+        headers = {"Content-Disposition": f'attachment; filename="{paths[0].stem}.zip"'.encode("ascii", "replace").decode().replace("?", "_")}
+        return StreamingResponse(zipped(paths), media_type="application/zip", headers=headers)
+
+    @router.post("/open-folder")
+    def open_folder(request: Request, job: str | None = Body(None, embed=True)) -> dict[str, Any]:
+        """Show the folder in the machine's own file browser when the person sits at this machine; say where it is otherwise."""
+        folder = artifact(job, 0, request)[1].parent if job else services.gallery.folder("txt2img")
+        local = request.client is not None and request.client.host in LOOPBACK and "x-forwarded-for" not in request.headers
+        return {"path": str(folder), "opened": local and opened(folder)}
+
+
+@functools.lru_cache(maxsize=512)
+def thumbnail(path: str, changed: int) -> bytes:
+    """A small WebP of a picture, at most SMALL pixels a side. `changed` is the file's time, so that a new file is read anew."""
+    del changed
+    with Image.open(path) as picture:
+        picture.thumbnail((SMALL, SMALL))
+        body = io.BytesIO()
+        picture.convert("RGB").save(body, "WEBP", quality=82, method=2)
+    return body.getvalue()
+
+
+def zipped(paths: list[Path]) -> Iterator[bytes]:
+    """A zip of the files, in pieces; pictures are packed already, so they are only stored."""
+    pieces = _Pieces()
+    with zipfile.ZipFile(pieces, "w", zipfile.ZIP_STORED) as archive:
+        used: set[str] = set()
+        for number, path in enumerate(paths):
+            name = path.name if path.name not in used else f"{number}-{path.name}"
+            used.add(name)
+            archive.write(path, name)
+            yield pieces.taken()
+    yield pieces.taken()
+
+
+class _Pieces(io.RawIOBase):
+    """A file that zipfile writes to and that hands over what came since last asked."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._buffer += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        taken, self._buffer = bytes(self._buffer), bytearray()
+        return taken
+
+
+def opened(folder: Path) -> bool:
+    """Open a folder in the desktop's file browser; False where there is none."""
+    if not folder.is_dir():
+        return False
+    try:
+        if sys.platform == "win32":
+            os.startfile(folder)  # noqa: S606
+        elif sys.platform == "darwin":
+            subprocess.Popen(["open", str(folder)])
+        elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+            subprocess.Popen(["xdg-open", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        else:
+            return False
+    except OSError:
+        return False
+    return True
+
+
+def _form(router: APIRouter, services: Services) -> None:
+    tokenizer = functools.cache(ClipTokenizer)
+
+    @router.get("/choices")
+    def offered() -> dict[str, Any]:
+        return choices(services)
+
+    @router.post("/refresh/{kind}")
+    def refresh(kind: Literal["checkpoint", "vae"]) -> dict[str, Any]:
+        services.catalog.refresh()
+        return {"refreshed": kind}
+
+    @router.post("/tokens")
+    def tokens(
+        prompt: str = Body(""), negative_prompt: str = Body(""), styles: list[str] = Body([]), steps: int = Body(20)
+    ) -> dict[str, Any]:
+        chosen = [style for style in map(services.styles.get, styles) if style is not None]
+        settings = services.settings.current.sampling
+        counts = [
+            count_prompt(
+                text,
+                tokenizer(),
+                steps=max(1, min(steps, 1000)),
+                negative=negative,
+                styles=chosen,
+                comments=settings.enable_prompt_comments,
+                emphasis=settings.emphasis,
+                backtrack=settings.comma_padding_backtrack,
+            )
+            for text, negative in ((prompt, False), (negative_prompt, True))
+        ]
+        return {"counts": [{"tokens": count, "most": most} for count, most in counts]}
+
+    @router.post("/styles")
+    def style(
+        name: str = Body(""), prompt: str = Body(""), negative_prompt: str = Body(""), delete: str = Body("")
+    ) -> dict[str, Any]:
+        if delete:
+            services.styles.delete(delete)
+        else:
+            services.styles.save(Style(name=name, prompt=prompt, negative_prompt=negative_prompt))
+        return {}
+
+    @router.post("/infotext")
+    async def read(request: Request) -> dict[str, Any] | None:
+        """What a text or an uploaded picture says, as values for the form. An empty text means the last generation."""
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            form = await request.form(max_files=1, max_fields=4)
+            upload = form.get("picture")
+            if not isinstance(upload, UploadFile) and not hasattr(upload, "read"):
+                raise NotForThePage(reason="picture")
+            body = await upload.read(MOST_UPLOAD + 1)  # type: ignore[union-attr]
+            if len(body) > MOST_UPLOAD:
+                raise UploadTooLarge(most=MOST_UPLOAD // 1024 // 1024)
+            found = metadata.read_picture(body)
+            return _read(services, found.infotext) | {"items": [{"key": key, "text": text} for key, text in found.items.items()]}
+        text = str((await request.json()).get("text") or "")
+        return _read(services, text or _last(services, owner_of(request))) or None
+
+
+def _last(services: Services, owner: str) -> str:
+    """The infotext of the owner's last picture."""
+    for job in services.jobs.list(owner=owner, limit=SHOWN):
+        if job.result and job.result.artifacts:
+            return job.result.artifacts[0].infotext
+    return ""
+
+
+def _read(services: Services, text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    request = infotext.request_from(text)
+    settings = services.settings.current
+    return {"infotext": text, "values": values_from(request), "overrides": entries_from(request, settings), "notes": []}
+
+
+def _settings(router: APIRouter, services: Services) -> None:
+    @router.get("/settings")
+    def get() -> dict[str, Any]:
+        return settings_form(services.settings)
+
+    @router.post("/settings")
+    def change(values: dict[str, Any] = Body(embed=True)) -> dict[str, Any]:
+        services.settings.change(values, by="owner")
+        return settings_form(services.settings)

@@ -1,0 +1,55 @@
+"""The Settings tab's content: every declared setting by section, with its value, as plain values."""
+
+from dataclasses import fields
+from typing import Any
+
+from webui.settings import Declared, Settings, SettingsStore, declared, flat
+
+SECTIONS = {
+    "saving": "Saving images/grids",
+    "paths": "Paths for saving",
+    "model": "Stable Diffusion",
+    "sampling": "Sampler parameters",
+    "previews": "Live previews",
+    "infotext": "Infotext",
+    "page": "User interface",
+    "api": "API",
+}
+"""Section labels by group; a group without one is shown under its own name."""
+TYPES = {bool: "bool", int: "int", float: "float", str: "str", tuple: "list"}
+
+
+def settings_form(store: SettingsStore) -> dict[str, Any]:
+    """{"sections": [{"id", "label", "settings": [...]}]}, in the order of the declarations."""
+    values = flat(store.current)
+    rows = list(declared().values())
+    return {
+        "sections": [
+            {
+                "id": group.name,
+                "label": SECTIONS.get(group.name, group.name),
+                "settings": [_shown(row, values[row.key], store) for row in rows if row.group == group.name],
+            }
+            for group in fields(Settings)
+        ]
+    }
+
+
+def _shown(row: Declared, value: Any, store: SettingsStore) -> dict[str, Any]:
+    control = row.control
+    return {
+        "key": row.key,
+        "id": row.stored,
+        "type": TYPES[row.type],
+        "label": control.label,
+        "info": control.info,
+        "value": list(value) if row.type is tuple else value,
+        "default": list(row.default) if row.type is tuple else row.default,
+        "choices": list(control.choices),
+        "lo": control.lo,
+        "hi": control.hi,
+        "step": control.step,
+        "multiline": control.multiline,
+        "restart": control.restart,
+        "fixed": store.frozen(row.key),
+    }
