@@ -67,6 +67,8 @@ class ModelRecord:
     """<stem>.yaml beside it."""
     notes: Path | None = None
     """<stem>.json beside it (user metadata)."""
+    aliases: tuple[str, ...] = ()
+    """Other names below a root by which the same file is reached (links, a folder given twice)."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """__metadata__ of a safetensors header, values as text."""
 

@@ -1,0 +1,26 @@
+"""Sentences about model files: why one is not what its folder says."""
+
+SENTENCES: dict[str, tuple[str, str]] = {
+    "model_is_checkpoint": ("这是完整的大模型，请移到 models/Stable-diffusion。", "This is a checkpoint; move it to models/Stable-diffusion."),
+    "model_is_vae": ("这是 VAE，请移到 models/VAE。", "This is a VAE; move it to models/VAE."),
+    "model_is_lora": ("这是 LoRA 一类的附加模型，请移到 models/Lora。", "This is a LoRA or its kin; move it to models/Lora."),
+    "model_is_embedding": ("这是嵌入式（Textual Inversion），请移到 embeddings。", "This is an embedding; move it to embeddings."),
+    "model_is_hypernetwork": ("这是超网络，请移到 models/hypernetworks。", "This is a hypernetwork; move it to models/hypernetworks."),
+    "model_is_controlnet": ("这是 ControlNet 模型，请移到 models/ControlNet。", "This is a ControlNet model; move it to models/ControlNet."),
+    "model_is_upscaler": ("这是放大模型，请移到 models/ESRGAN。", "This is an upscaler; move it to models/ESRGAN."),
+    "model_is_preview": ("这是预览用的小解码器，请移到 models/VAE-approx。", "This is a small preview decoder; move it to models/VAE-approx."),
+    "model_is_face": ("这是面部修复模型，请移到 models/GFPGAN 或 models/Codeformer。",
+                      "This is a face restorer; move it to models/GFPGAN or models/Codeformer."),
+    "model_is_other": ("这只是模型的一部分（单独的 UNet 或文本编码器），不能单独使用。",
+                       "This is one part of a model (a UNet or a text encoder by itself) and cannot be used alone."),
+    "model_is_picture": ("这张图片里没有嵌入式数据。", "There is no embedding in this picture."),
+    "model_unknown": ("认不出这个文件里的权重结构。请确认下载的是模型文件，并放进对应的文件夹。",
+                      "The weights in this file are of no layout we know. Check the download and the folder."),
+    "model_unsafe": ("文件要求执行的内容不属于模型权重，可能含恶意代码，因此不会加载。请改用 .safetensors 版本。",
+                     "The file asks to run things that weights have no need of and may be malicious, so it is never loaded. Use a .safetensors version."),
+    "model_broken": ("文件已损坏或没有下载完整，请重新下载。", "The file is broken or was not downloaded whole; download it again."),
+    "model_unreadable": ("没有读取这个文件的权限，请检查文件权限。", "This file may not be read; check its permissions."),
+    "model_absent": ("文件所在的磁盘或文件夹现在无法访问，接好后请刷新列表。",
+                     "The drive or folder of this file cannot be reached now; connect it and refresh the list."),
+    "model_downloading": ("文件仍在下载中，完成后请刷新列表。", "This file is still being downloaded; refresh the list when it is done."),
+}
