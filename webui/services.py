@@ -8,7 +8,7 @@ from webui.catalog import Catalog
 from webui.domain import GenerationRequest, Job
 from webui.gallery import Gallery
 from webui.hooks import Hooks
-from webui.intake import Intake, StyleBook
+from webui.intake import Intake, Names, StyleBook
 from webui.jobs import Jobs
 from webui.settings import SettingsStore, flat
 from webui.settings.flags import Flags
@@ -28,6 +28,11 @@ class Services:
     hooks: Hooks
     engine_memory: Callable[[], dict[str, Any] | None] = lambda: None
     """Bytes of the graphics card by A1111's names, or None: no card, or the engine is not loaded yet."""
+
+    @property
+    def names(self) -> Names:
+        """What names in a pasted infotext are looked up in."""
+        return Names(self.catalog, self.styles)
 
     def submit(self, request: GenerationRequest, *, owner: str, id: str | None = None) -> Job:
         """Check a request and put it into the queue; when this returns it is on the disk.

@@ -41,7 +41,11 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
     if (base.width, base.height) != (request.width, request.height):
         notes.append(("size_rounded", {"width": base.width, "height": base.height}))
     return Plan(
-        request=request, pictures=pictures(request, settings), passes=(base,), batch_size=request.batch_size, notes=tuple(notes)
+        request=request,
+        pictures=pictures(request, settings),
+        passes=(base,),
+        batch_size=request.batch_size,
+        notes=tuple(notes),
     )
 
 

@@ -5,6 +5,7 @@ is wrong before anything is queued. Add a check where the field is read in `acce
 """
 
 from webui.intake.accept import Intake
+from webui.intake.lookup import Names
 from webui.intake.stylebook import StyleBook
 
-__all__ = ["Intake", "StyleBook"]
+__all__ = ["Intake", "Names", "StyleBook"]

@@ -7,13 +7,12 @@ from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import SAMPLERS, check_steps, named_schedule, split_name
 from webui.domain import GenerationRequest, ModelKind
-from webui.domain.errors import OutOfRange, TooLong
+from webui.domain.errors import OutOfRange
 from webui.hooks import Hooks
 from webui.intake.stylebook import StyleBook
+from webui.prompt.limits import check_length
 from webui.settings import Settings, SettingsStore, overlay
 
-MOST_LETTERS = 100_000
-"""Longest prompt taken, in characters: about three hundred chunks, far beyond what a model can follow."""
 SEEDS = 4_294_967_294
 """A1111 draws random seeds below this; an infotext's seed always fits."""
 
@@ -82,12 +81,11 @@ def check_ranges(request: GenerationRequest) -> None:
 
 
 def check_lengths(request: GenerationRequest) -> None:
-    """Raises TooLong naming the first text beyond MOST_LETTERS."""
-    texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
-    texts |= {f"prompts[{number}]": text for number, text in enumerate(request.prompts)}
-    for field, text in texts.items():
-        if len(text) > MOST_LETTERS:
-            raise TooLong(field=field, length=len(text), most=MOST_LETTERS)
+    """Raises TooLong naming the first text beyond what the prompt language takes."""
+    check_length(request.prompt, field="prompt")
+    check_length(request.negative_prompt, field="negative_prompt")
+    for number, text in enumerate(request.prompts):
+        check_length(text, field=f"prompts[{number}]")
 
 
 def canonical(request: GenerationRequest) -> GenerationRequest:

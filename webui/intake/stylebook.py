@@ -1,14 +1,14 @@
 """The styles at hand: read from their files, saved back, seen fresh when a file changes."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from webui.prompt.styles import Style, apply_styles, read_styles, write_styles
+from webui.prompt.styles import Style, apply_styles, default_file, read_styles, style_files, write_styles
 
 
 class StyleBook:
-    """Styles of one server. `paths` are the styles files (wildcards allowed); new styles go into the first."""
+    """Styles of one server. `paths` are the styles files (wildcards allowed); saved ones go into the first plain file."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
@@ -30,32 +30,23 @@ class StyleBook:
 
     def save(self, style: Style) -> None:
         """Add or replace one style. Raises what `write_styles` raises."""
-        with self._lock:
-            styles = dict(self._read())
-            styles[style.name] = style
-            write_styles(self._paths[0], styles.values())
-            self._stamp = None
+        self._rewrite(lambda styles: {**styles, style.name: style})
 
     def delete(self, name: str) -> None:
+        """Take one style out; a name that is not there changes nothing."""
+        self._rewrite(lambda styles: {key: style for key, style in styles.items() if key != name})
+
+    def _rewrite(self, change: Callable[[dict[str, Style]], dict[str, Style]]) -> None:
         with self._lock:
-            styles = dict(self._read())
-            if styles.pop(name, None) is not None:
-                write_styles(self._paths[0], styles.values())
+            home = default_file(self._paths)
+            own = {style.name: style for style in read_styles([home]) if not style.divider}
+            write_styles(home, change(own).values())
             self._stamp = None
 
     def _fresh(self) -> dict[str, Style]:
         with self._lock:
-            return self._read()
-
-    def _read(self) -> dict[str, Style]:
-        stamp = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in self._files())
-        if stamp != self._stamp:
-            self._styles = {style.name: style for style in read_styles(self._paths)}
-            self._stamp = stamp
-        return self._styles
-
-    def _files(self) -> list[Path]:
-        found: list[Path] = []
-        for path in self._paths:
-            found += [file for file in sorted(path.parent.glob(path.name)) if file.is_file()]
-        return found
+            stamp = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in style_files(self._paths))
+            if stamp != self._stamp:
+                self._styles = {style.name: style for style in read_styles(self._paths)}
+                self._stamp = stamp
+            return self._styles

@@ -1,0 +1,84 @@
+"""What a worker works with: models on a device, the shelves around them, and what is kept from run to run."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from webui.catalog import Catalog
+from webui.catalog.chosen import chosen_checkpoint
+from webui.domain.errors import MapleError
+from webui.engine import device as devices
+from webui.engine.cache import ModelCache
+from webui.engine.conditioning import ConditioningCache
+from webui.gallery import Gallery
+from webui.hooks import Hooks
+from webui.settings import Settings
+from webui.settings.flags import Flags
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """One worker's tools. `previews`: folders that may hold small decoders (TAESD, VAE-approx)."""
+
+    catalog: Catalog
+    gallery: Gallery
+    hooks: Hooks
+    models: ModelCache
+    conditioning: ConditioningCache = field(default_factory=ConditioningCache)
+    previews: tuple[Path, ...] = ()
+
+    def close(self) -> None:
+        """Give the device's memory back."""
+        self.conditioning.clear()
+        self.models.unload()
+
+
+def open_bench(*, catalog: Catalog, gallery: Gallery, hooks: Hooks, flags: Flags) -> Bench:
+    """Settle device, threads and precision by the flags. Loads nothing."""
+    devices.prepare()
+    device = devices.choose(cpu="all" in flags.use_cpu, device_id=flags.device_id)
+    half = not (flags.no_half or flags.precision == "full")
+    precision = devices.Precision.for_device(
+        device, half=half, half_vae=half and not flags.no_half_vae, check_nan=not flags.disable_nan_check
+    )
+    log.info("computing on %s", torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
+    return Bench(catalog=catalog, gallery=gallery, hooks=hooks, models=ModelCache(device, precision))
+
+
+def warm(bench: Bench, settings: Settings) -> None:
+    """Load the chosen checkpoint ahead of the first request. What cannot be loaded is left for that request to say."""
+    try:
+        checkpoint = chosen_checkpoint(bench.catalog, settings.model.checkpoint)
+        vae = bench.catalog.vae_for(
+            checkpoint, settings.model.vae, overrides_per_model=settings.model.vae_overrides
+        ).record
+        with bench.models.lease():
+            bench.models.load(checkpoint, vae)
+    except MapleError as error:
+        log.info("no checkpoint was loaded ahead: %s", error)
+
+
+def memory(bench: Bench) -> dict[str, Any] | None:
+    """Bytes of the graphics card by the names A1111's /memory has; None without one."""
+    device = bench.models.device
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    stats = torch.cuda.memory_stats(device)
+
+    def block(name: str) -> dict[str, int]:
+        return {"current": stats[f"{name}.all.current"], "peak": stats[f"{name}.all.peak"]}
+
+    return {
+        "system": {"free": free, "used": total - free, "total": total},
+        "active": block("active_bytes"),
+        "allocated": block("allocated_bytes"),
+        "reserved": block("reserved_bytes"),
+        "inactive": block("inactive_split_bytes"),
+        "events": {"retries": stats["num_alloc_retries"], "oom": stats["num_ooms"]},
+    }

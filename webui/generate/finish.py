@@ -1,0 +1,249 @@
+"""Decoded pictures become files that remember how they were made."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from webui import __version__
+from webui.domain import Artifact, ModelRecord, Picture, Result
+from webui.gallery import infotext
+from webui.gallery.infotext import InfotextFields
+from webui.generate.batch import Batch, Run, sampler_row
+from webui.jobs.wire import NotStorable, pack
+from webui.prompt.attention import parse_attention
+from webui.settings import declared
+from webui.settings.groups import Sampling
+
+VERSION = f"Maple {__version__}"
+HASHED_AT_ONCE = 64 * 2**20
+"""Bytes up to which a model's SHA-256 is worked out for its first infotext; larger ones wait for an idle moment."""
+
+
+class Finish:
+    """Gathers a run's pictures: infotext, files, grid, the answer. `earlier`: finished by an attempt before this one."""
+
+    def __init__(self, run: Run, *, earlier: Sequence[Artifact]) -> None:
+        self._run = run
+        self._earlier = {(each.seed, each.subseed): each for each in earlier if not each.grid}
+        self._artifacts: list[Artifact] = []
+        self._images: list[Image.Image] = []
+        self._texts: list[str] = []
+        self._began = datetime.now()
+        self._schedule: str | None = None
+
+    def has(self, pictures: Sequence[Picture]) -> bool:
+        """True when an earlier attempt finished all of these; they are then taken over."""
+        found = [self._earlier.get((each.seed, each.subseed)) for each in pictures]
+        kept = [each for each in found if each is not None and self._run.bench.gallery.exists(each)]
+        if len(kept) < len(pictures):
+            return False
+        for artifact in kept:
+            self._keep(artifact, self._run.bench.gallery.open(artifact))
+        return True
+
+    def add(self, batch: Batch, *, number: int) -> None:
+        """One batch of decoded pictures. Raises DiskFull and what saving raises."""
+        self._schedule = batch.schedule
+        for place, (picture, tensor) in enumerate(zip(batch.pictures, batch.images, strict=True)):
+            image = self._run.bench.hooks.transform("transform_image", to_image(tensor), "image", picture=picture)
+            index = number * self._run.plan.batch_size + place
+            kept = self._earlier.get((picture.seed, picture.subseed))
+            if kept is not None and self._run.bench.gallery.exists(kept):
+                self._keep(kept, image)
+                continue
+            artifact = self._save(image, picture, batch, index=index)
+            self._run.reporter.artifact(artifact)
+            self._keep(artifact, image)
+
+    def result(self, *, stopped: bool) -> Result:
+        """The run's answer: the grid first when one is made, then the pictures; the facts A1111's `info` lists."""
+        grid = self._grid() if len(self._images) > 1 else None
+        artifacts = (grid, *self._artifacts) if grid is not None else tuple(self._artifacts)
+        return Result(
+            artifacts=artifacts,
+            info=self._info(grid is not None),
+            timings=dict(self._run.meter.timings),
+            stopped=stopped,
+        )
+
+    def _keep(self, artifact: Artifact, image: Image.Image) -> None:
+        self._artifacts.append(artifact)
+        self._images.append(image)
+        self._texts.append(artifact.infotext)
+
+    def _save(self, image: Image.Image, picture: Picture, batch: Batch, *, index: int) -> Artifact:
+        run, saving = self._run, self._run.settings.saving
+        fields = self.fields(picture, batch.noise_source, size=image.size, schedule=batch.schedule)
+        for more in run.bench.hooks.gather(
+            "before_save", image=image, infotext=infotext.write(fields), picture=picture
+        ):
+            fields = infotext.with_extras(fields, more)
+        wanted = run.plan.request.save and saving.samples_save and (saving.save_incomplete_images or not batch.stopped)
+        return run.bench.gallery.save(
+            image, fields=fields, request_json=request_json(run, picture), kind="txt2img", save=wanted, index=index,
+            batch_size=run.plan.batch_size, began=self._began, styles=run.plan.request.styles, settings=run.settings,
+        )  # fmt: skip
+
+    def fields(self, picture: Picture, noise_source: str, *, size: tuple[int, int], schedule: str) -> InfotextFields:
+        """What the infotext of a picture tells."""
+        run, request, base = self._run, self._run.plan.request, self._run.plan.passes[0]
+        stage, told = base.stages[0], run.settings.infotext
+        row = sampler_row(base)
+        vae = stage.vae
+        return InfotextFields(
+            prompt=picture.prompt,
+            negative=picture.negative,
+            steps=base.steps,
+            sampler=base.sampler,
+            schedule=schedule,
+            cfg_scale=base.cfg_scale,
+            seed=picture.seed,
+            width=size[0],
+            height=size[1],
+            model_hash=self._hash(stage.checkpoint) if told.add_model_hash else None,
+            model=stage.checkpoint.stem if told.add_model_name else None,
+            vae_hash=self._hash(vae) if vae and told.add_vae_hash else None,
+            vae=vae.path.name if vae and told.add_vae_name else None,
+            subseed=picture.subseed,
+            subseed_strength=request.subseed_strength,
+            seed_resize_width=request.seed_resize_width,
+            seed_resize_height=request.seed_resize_height,
+            clip_skip=stage.clip_skip,
+            ensd=base.options.get("ensd", 0) if row.uses_ensd else 0,
+            noise_source=noise_source_told(base.noise_source.value, noise_source),
+            tiling=request.tiling or run.settings.model.tiling,
+            extras=extras(run, picture, schedule),
+            version=VERSION if told.add_version else None,
+        )
+
+    def _hash(self, record: ModelRecord) -> str | None:
+        """First ten digits of a model's SHA-256, when known or quickly known."""
+        if record.sha256 is None and record.size <= HASHED_AT_ONCE and record.path.is_file():
+            return self._run.bench.catalog.hash(record)[:10]
+        return record.shorthash
+
+    def _grid(self) -> Artifact | None:
+        """All pictures side by side, when settings and request want it."""
+        run, saving = self._run, self._run.settings.saving
+        wanted = run.plan.request.save_grid and (run.settings.page.return_grid or saving.grid_save)
+        if not wanted:
+            return None
+        first = run.plan.pictures[0]
+        image = run.bench.gallery.grid(self._images, batch_size=run.plan.batch_size, settings=run.settings)
+        fields = self.fields(
+            first, run.plan.passes[0].noise_source.value, size=self._images[0].size, schedule=self._schedule or ""
+        )
+        artifact = run.bench.gallery.save(
+            image, fields=fields, request_json=request_json(run, first), kind="txt2img", save=saving.grid_save, grid=True,
+            index=0, batch_size=run.plan.batch_size, began=self._began, styles=run.plan.request.styles, settings=run.settings,
+        )  # fmt: skip
+        return artifact if run.settings.page.return_grid else None
+
+    def _info(self, with_grid: bool) -> dict[str, Any]:
+        run, request, base = self._run, self._run.plan.request, self._run.plan.passes[0]
+        made = run.plan.pictures
+        stage = base.stages[0]
+        texts = [self._texts[0], *self._texts] if with_grid else self._texts
+        return {
+            "prompt": made[0].prompt,
+            "all_prompts": [each.prompt for each in made],
+            "negative_prompt": made[0].negative,
+            "all_negative_prompts": [each.negative for each in made],
+            "seed": made[0].seed,
+            "all_seeds": [each.seed for each in made],
+            "subseed": made[0].subseed,
+            "all_subseeds": [each.subseed for each in made],
+            "subseed_strength": request.subseed_strength,
+            "width": base.width,
+            "height": base.height,
+            "sampler_name": base.sampler,
+            "cfg_scale": base.cfg_scale,
+            "steps": base.steps,
+            "batch_size": run.plan.batch_size,
+            "restore_faces": False,
+            "face_restoration_model": None,
+            "sd_model_name": stage.checkpoint.stem,
+            "sd_model_hash": self._hash(stage.checkpoint),
+            "sd_vae_name": stage.vae.path.name if stage.vae else None,
+            "sd_vae_hash": self._hash(stage.vae) if stage.vae else None,
+            "seed_resize_from_w": request.seed_resize_width,
+            "seed_resize_from_h": request.seed_resize_height,
+            "denoising_strength": None,
+            "extra_generation_params": {**extras(run, made[0], self._schedule or "")},
+            "index_of_first_image": 1 if with_grid else 0,
+            "infotexts": texts,
+            "styles": list(request.styles),
+            "job_timestamp": self._began.strftime("%Y%m%d%H%M%S"),
+            "clip_skip": stage.clip_skip,
+            "is_using_inpainting_conditioning": False,
+            "version": VERSION,
+        }
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """A picture (3, height, width) in [0, 1] as 8-bit RGB, cut off as A1111 does, not rounded."""
+    return Image.fromarray((tensor * 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
+
+
+def noise_source_told(asked: str, used: str) -> str:
+    """What the infotext names: the source asked for. Off CUDA, NV stands for GPU and gives its pictures, so GPU is true."""
+    return asked if (asked, used) == ("GPU", "NV") else used
+
+
+def request_json(run: Run, picture: Picture) -> str | None:
+    """The whole request as it would make this one picture, for the `maple` chunk; None for a live request."""
+    try:
+        values = pack(run.plan.request)
+    except NotStorable:
+        return None
+    return json.dumps(values | {"seed": picture.seed, "subseed": picture.subseed}, ensure_ascii=False)
+
+
+def extras(run: Run, picture: Picture, schedule: str) -> dict[str, object]:
+    """Sampling settings that differ from the defaults and had a say in this picture, by their infotext labels, in order."""
+    options, defaults = run.plan.passes[0].options, Sampling()
+    told: dict[str, object] = {}
+    for row in declared().values():
+        label, name = row.control.infotext, row.name
+        if row.group != "sampling" or not label or name in ("noise_source", "ensd"):
+            continue
+        if options[name] != getattr(defaults, name) and relevant(name, run, picture, schedule):
+            told[label] = options[name]
+    return told
+
+
+def relevant(name: str, run: Run, picture: Picture, schedule: str) -> bool:
+    """Whether a sampling setting changes this picture."""
+    row = sampler_row(run.plan.passes[0])
+    texts = (picture.prompt, picture.negative)
+    match name:
+        case "eta_ancestral":
+            return "eta" in row.options and not row.timesteps
+        case "eta_ddim":
+            return "eta" in row.options and row.timesteps
+        case (
+            "s_churn"
+            | "s_tmin"
+            | "s_tmax"
+            | "s_noise"
+            | "unipc_variant"
+            | "unipc_skip_type"
+            | "unipc_order"
+            | ("unipc_lower_order_final")
+        ):
+            return name in row.options
+        case "sigma_min" | "sigma_max" | "rho":
+            return not row.timesteps and schedule not in ("Automatic", "Uniform")
+        case "beta_alpha" | "beta_beta":
+            return schedule == "Beta"
+        case "emphasis":
+            return any(weight != 1.0 for text in texts for _, weight in parse_attention(text))
+        case "use_old_scheduling":
+            return any("[" in text for text in texts)
+        case _:
+            return True
