@@ -1,8 +1,8 @@
 """What every picture of a batch is conditioned on, call by call: schedules and AND parts, encoded once and kept.
 
-A1111's rules: the entry in force is the first whose last step is not below the *0-based* count of model calls; second-order
-samplers make two calls a step, so their schedules are laid out over twice the steps; all variants of one prompt's schedule are
-encoded together.
+A1111's rules: the entry in force is the first whose last step is not below the *0-based* count of model calls;
+second-order samplers make two calls a step, so their schedules are laid out over twice the steps; all variants of one
+prompt's schedule are encoded together.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,7 @@ class ConditioningCache:
         self._groups: OrderedDict[Hashable, list[Tensor]] = OrderedDict()
 
     def encode(self, texts: tuple[str, ...], encode: Encode, key: Hashable) -> list[Tensor]:
-        """The group's tensors; `key` is everything else they depend on (model, what it wears, clip skip, emphasis, ...)."""
+        """The group's tensors; `key`: what else they depend on (model, patches, clip skip, emphasis, ...)."""
         whole = (key, texts)
         if whole in self._groups:
             self._groups.move_to_end(whole)
@@ -68,7 +68,8 @@ class BatchConditioning:
     def at(self, call: int) -> tuple[list[list[tuple[Tensor, float]]], list[Tensor]]:
         """([(tensor (tokens, width), weight), ...] per picture, uncond tensor per picture) at a model call, from 0.
 
-        Positive tensors are equally long over the whole batch: A1111 repeats the last token's state to fill the shorter ones.
+        Positive tensors are equally long over the whole batch: A1111 repeats the last token's state to fill the shorter
+        ones.
         """
         parts = [[(scheduled.at(call), weight) for scheduled, weight in picture] for picture in self.parts]
         longest = max((tensor.shape[0] for picture in parts for tensor, _ in picture), default=0)
@@ -91,8 +92,9 @@ def build(
 ) -> BatchConditioning:
     """The conditioning of one batch in one pass; one prompt and one negative per picture, without network tags.
 
-    `steps`, `second_order`: the first pass and its sampler. `hires_steps`, `hires_second_order`: given for the second pass.
-    `old`: schedules as before A1111 1.6. Every distinct prompt is encoded once, from `cache` when it has been before under `key`.
+    `steps`, `second_order`: the first pass and its sampler. `hires_steps`, `hires_second_order`: given for the second
+    pass. `old`: schedules as before A1111 1.6. Every distinct prompt is encoded once, from `cache` when it has been
+    before under `key`.
     """
     calls = steps * (2 if second_order else 1)
     hires_calls = None if hires_steps is None else hires_steps * (2 if hires_second_order else 1)

@@ -1,7 +1,7 @@
 """Prompt text → text states, as A1111 1.10.1's FrozenCLIPEmbedder with custom words makes them.
 
-Chunks of 77 tokens go through the text model one after the other and stand side by side on the token axis; weights multiply the
-states of their tokens.
+Chunks of 77 tokens go through the text model one after the other and stand side by side on the token axis; weights
+multiply the states of their tokens.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,12 +37,14 @@ def encode(
     embeddings: EmbeddingVectors | None = None,
     pad: int | None = None,
 ) -> list[Tensor]:
-    """One tensor (77 * chunks, width) per text, on the encoder's device and in its dtype; all of one call are equally long.
+    """One tensor (77 * chunks, width) per text, on the encoder's device and in its dtype; all of one call are equally
+    long.
 
-    A text with fewer chunks than the longest is filled with empty ones. With "Original" emphasis the texts of one call share a
-    mean, repeated ones counting repeatedly, so what is encoded together decides the last digits: keep A1111's groups (see
-    `conditioning`). Each distinct text goes through the model once. `clip_skip` n takes the n-th last hidden state, then the
-    final LayerNorm. `pad` replaces the padding after the end token (SD 2: 0); SD 1 pads with the end token itself.
+    A text with fewer chunks than the longest is filled with empty ones. With "Original" emphasis the texts of one call
+    share a mean, repeated ones counting repeatedly, so what is encoded together decides the last digits: keep A1111's
+    groups (see `conditioning`). Each distinct text goes through the model once. `clip_skip` n takes the n-th last
+    hidden state, then the final LayerNorm. `pad` replaces the padding after the end token (SD 2: 0); SD 1 pads with the
+    end token itself.
     """
     weigh = EMPHASIS[emphasis]
     distinct = list(dict.fromkeys(texts))

@@ -35,8 +35,8 @@ _BREAK = re.compile(r"\bBREAK\b\s*")
 def parse_attention(text: str, emphasis: str = "Original") -> list[tuple[str, float]]:
     """Pieces of text with their weights, neighbours of equal weight joined; never empty.
 
-    `emphasis` is one of EMPHASIS_MODES; "None" leaves the text as it stands. A weight that is no number (`1.2.3`) leaves its
-    bracket literal. Raises TooLong, and TooDeep past MOST_OPEN_BRACKETS open brackets.
+    `emphasis` is one of EMPHASIS_MODES; "None" leaves the text as it stands. A weight that is no number (`1.2.3`)
+    leaves its bracket literal. Raises TooLong, and TooDeep past MOST_OPEN_BRACKETS open brackets.
     """
     check_length(text)
     if emphasis == "None":

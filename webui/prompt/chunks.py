@@ -1,7 +1,7 @@
 """Weighted text → chunks of 75 tokens, as A1111 1.10.1 cuts them.
 
-A chunk that is full breaks after its last comma when that is near enough; BREAK ends a chunk; an embedding's vectors are never
-parted. Every chunk comes out 77 long: start, 75 tokens padded with end, end.
+A chunk that is full breaks after its last comma when that is near enough; BREAK ends a chunk; an embedding's vectors
+are never parted. Every chunk comes out 77 long: start, 75 tokens padded with end, end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class Embeddings(Protocol):
 
 
 class NamedEmbeddings:
-    """Embeddings by name and number of vectors. Names are compared as token ids, so letter case and blanks do not matter."""
+    """Embeddings by name and number of vectors. Names are compared as token ids, so letter case does not matter."""
 
     def __init__(self, lengths: Mapping[str, int], tokenizer: ClipTokenizer) -> None:
         self._by_first: dict[int, list[tuple[list[int], str]]] = {}
@@ -68,7 +68,7 @@ def chunks(
     backtrack: int = 20,
     embeddings: Embeddings | None = None,
 ) -> list[Chunk]:
-    """At least one chunk. `backtrack`: how many tokens back a comma may lie to break there; 0 breaks wherever it is full."""
+    """At least one chunk. A comma at most `backtrack` tokens back is where a full chunk breaks; 0: it breaks at its end."""
     ids = tokenizer.encode_many([text for text, _ in parsed])
     builder = _Builder(tokenizer, backtrack)
     for tokens, (text, weight) in zip(ids, parsed, strict=True):
@@ -147,7 +147,7 @@ class _Builder:
     def _break_after_comma(self) -> None:
         at = self._comma + 1
         tokens, weights = self._tokens[at:], self._weights[at:]
-        # Embeddings after the comma move along with their places; A1111 leaves them behind, where other words then stand.
+        # Embeddings after the comma move along; A1111 leaves their places behind, where padding then stands.
         moved = [Fix(fix.at - at, fix.name, fix.vectors) for fix in self._fixes if fix.at > at]
         self._fixes = [fix for fix in self._fixes if fix.at <= at]
         self._tokens, self._weights = self._tokens[:at], self._weights[:at]

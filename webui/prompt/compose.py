@@ -15,8 +15,8 @@ _WEIGHT = re.compile(r"\s*([-+]?(?:\d+\.?|\d*\.\d+))\s*")
 def split_and(text: str) -> list[tuple[str, float]]:
     """Parts and their weights, at least one part.
 
-    The trailing `: number` of a part is its weight even when there is no AND: a prompt that ends in `16:9` has weight 9 and
-    ends in `16`. A1111 reads it so, and old seeds hang on it.
+    The trailing `: number` of a part is its weight even when there is no AND: a prompt that ends in `16:9` has weight 9
+    and ends in `16`. A1111 reads it so, and old seeds hang on it.
     """
     return [_weighed(part) for part in _AND.split(check_length(text))]
 

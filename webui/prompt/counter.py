@@ -26,9 +26,9 @@ def count_prompt(
 ) -> tuple[int, int]:
     """(tokens, ceiling) of the longest text a prompt becomes; the ceiling is the next multiple of 75.
 
-    Counted as A1111 does: comments and networks left out, the positive prompt split on AND, every entry of its schedule looked
-    at. `styles` are counted in when given, `lengths` holds embeddings' vectors by name. Raises TooLong; text that is too deeply
-    bracketed is counted as it stands, because somebody is still typing it.
+    Counted as A1111 does: comments and networks left out, the positive prompt split on AND, every entry of its schedule
+    looked at. `styles` are counted in when given, `lengths` holds embeddings' vectors by name. Raises TooLong; text
+    that is too deeply bracketed is counted as it stands, because somebody is still typing it.
     """
     text = strip_comments(text) if comments else text
     text = apply_styles("", text, styles)[1] if negative else apply_styles(text, "", styles)[0]

@@ -1,7 +1,7 @@
 """`[from:to:when]` and `[a|b]`: a prompt that changes while the picture forms, read as A1111 1.10.1 reads it.
 
-A1111 parses with an Earley grammar; the language it accepts is plain enough for one pass and a stack, which takes linear
-time on any input:
+A1111 parses with an Earley grammar; the language it accepts is plain enough for one pass and a stack, which takes
+linear time on any input:
 
     text        anything but []():| and lone backslashes; a backslash keeps the next sign
     (x) (x:y)   kept as they stand; emphasis is read later
@@ -9,11 +9,11 @@ time on any input:
     [x:y:when]  or [y:when]: x until `when`, then y
     [x|y|…]     one after the other, a step each
 
-Whatever does not fit is literal, and so is everything around it, while what stands well-formed inside still counts. A bar
-outside of `[a|b]`, or a backslash before a line break or at the end, makes the *whole* prompt literal.
+Whatever does not fit is literal, and so is everything around it, while what stands well-formed inside still counts. A
+bar outside of `[a|b]`, or a backslash before a line break or at the end, makes the *whole* prompt literal.
 
-Where a stray bracket or colon touches a schedule (`[a:b:5]]`), A1111's grammar is ambiguous and its answer changes from one
-process to the next, with Python's string hashes; here the schedule always counts.
+Where a stray bracket or colon touches a schedule (`[a:b:5]]`), A1111's grammar is ambiguous and its answer changes from
+one process to the next, with Python's string hashes; here the schedule always counts.
 
 >>> schedule("a [cat:dog:0.5]", 10)
 [(5, 'a cat'), (10, 'a dog')]
@@ -73,8 +73,9 @@ class _Literal(Exception):
 def schedule(text: str, steps: int, *, hires_steps: int | None = None, old: bool = False) -> list[tuple[int, str]]:
     """(last step, text) in order, the last one at the pass's last step; steps count from 1. Raises TooLong.
 
-    `hires_steps` asks for the second pass after `steps` of the first: whole numbers go on counting, fractions run from 1 to 2.
-    `old` is how it was before 1.6: both passes count alike, below 1 is a fraction. Texts of neighbouring entries may be equal.
+    `hires_steps` asks for the second pass after `steps` of the first: whole numbers go on counting, fractions run from
+    1 to 2. `old` is how it was before 1.6: both passes count alike, below 1 is a fraction. Texts of neighbouring
+    entries may be equal.
     """
     check_length(text)
     second = hires_steps is not None and not old
@@ -96,7 +97,7 @@ def schedule(text: str, steps: int, *, hires_steps: int | None = None, old: bool
 
 
 def _end(when: str, total: int, *, first: int, old: bool) -> int:
-    """The last step of `before`, at most `total`. A dot means a fraction of the pass; `first`: steps of the pass before."""
+    """The last step of `before`, at most `total`. A dot means a fraction; `first`: steps of the pass before."""
     value = float(when)
     if old:
         value = value * total if value < 1 else value

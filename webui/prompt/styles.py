@@ -1,7 +1,7 @@
 """styles.csv: named pieces of prompt, in A1111's file form.
 
-Columns name, prompt, negative_prompt (the oldest files: name, text). Read as UTF-8 with or without mark, UTF-16 with mark, or
-GBK, which is what a Chinese Excel saves; written as UTF-8 with mark, which Excel opens rightly.
+Columns name, prompt, negative_prompt (the oldest files: name, text). Read as UTF-8 with or without mark, UTF-16 with
+mark, or GBK, which is what a Chinese Excel saves; written as UTF-8 with mark, which Excel opens rightly.
 """
 
 import csv
@@ -30,7 +30,7 @@ class UnnamedStyle(BadInput):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """One style. `path` is the file it stands in. A divider heads a file's styles when there are several; it applies nothing."""
+    """One style. `path` is the file it stands in. A divider heads the styles of one file among several."""
 
     name: str
     prompt: str = ""
@@ -40,7 +40,7 @@ class Style:
 
 
 def style_files(patterns: Sequence[Path]) -> list[Path]:
-    """The files named by paths and wildcards (`*`, `?` in the last part), each once, in order. A plain path need not exist."""
+    """The files named by paths and wildcards (`*`, `?` in the last part), once each. A plain path need not exist."""
     found: dict[Path, None] = {}
     for pattern in patterns:
         wild = set(pattern.name) & set("*?")
@@ -59,7 +59,8 @@ def default_file(patterns: Sequence[Path]) -> Path:
 def read_styles(patterns: Sequence[Path], *, on_broken: Callable[[BrokenFile], None] | None = None) -> list[Style]:
     """All styles in order. Of two with one name the later wins, in the earlier's place, as in A1111.
 
-    Missing files are empty. A file that cannot be read is told to `on_broken` and left out, or raised when that is None.
+    Missing files are empty. A file that cannot be read is told to `on_broken` and left out, or raised when that is
+    None.
     """
     files = style_files(patterns)
     styles: dict[str, Style] = {}

@@ -1,8 +1,8 @@
 """CLIP's byte-pair tokenizer and the token counter beside the prompt boxes.
 
 The merges in `clip/merges.txt.gz` are OpenAI's (see `clip/NOTICE`); the vocabulary follows from them, so only they are
-kept. Text is put right as CLIP's own code does it: ftfy (which also turns full-width `，` into `,`), white space to single
-blanks, lower case.
+kept. Text is put right as CLIP's own code does it: ftfy (which also turns full-width `，` into `,`), white space to
+single blanks, lower case.
 """
 
 import gzip
@@ -23,7 +23,7 @@ WORD_END = "</w>"
 _SPECIAL = re.compile(f"({re.escape(START_TEXT)}|{re.escape(END_TEXT)})")
 _SPACE = re.compile(r"\s+")
 _WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-"""What one word is to CLIP (Radford et al. 2021, `simple_tokenizer.py`): a contraction, letters, one digit, or signs."""
+"""What one word is to CLIP (Radford et al. 2021, `simple_tokenizer.py`): a contraction, letters, a digit, or signs."""
 
 
 def merges() -> list[tuple[str, str]]:
@@ -36,7 +36,8 @@ def merges() -> list[tuple[str, str]]:
 def vocabulary(pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
     """Piece → id, 49 408 of them: bytes, bytes that end a word, one piece per merge, then the two special pieces."""
     letters = list(_byte_letters())
-    pieces = [*letters, *(letter + WORD_END for letter in letters), *(left + right for left, right in pairs), START_TEXT, END_TEXT]
+    ends = [letter + WORD_END for letter in letters]
+    pieces = [*letters, *ends, *(left + right for left, right in pairs), START_TEXT, END_TEXT]
     return {piece: number for number, piece in enumerate(pieces)}
 
 
@@ -52,20 +53,23 @@ class ClipTokenizer:
         """49407: ends every chunk; SD 1.x pads with it."""
         self.comma: int = table["," + WORD_END]
         self.vocabulary: dict[str, int] = table
+        self._special = {START_TEXT: self.start, END_TEXT: self.end}
         self._bpe = Tokenizer(BPE(vocab=table, merges=pairs, end_of_word_suffix=WORD_END, unk_token=END_TEXT))
-        self._bpe.pre_tokenizer = Steps([Split(Regex(_WORD), "removed", invert=True), ByteLevel(add_prefix_space=False, use_regex=False)])  # pyright: ignore[reportAttributeAccessIssue]
+        words = Split(Regex(_WORD), "removed", invert=True)
+        letters = ByteLevel(add_prefix_space=False, use_regex=False)
+        self._bpe.pre_tokenizer = Steps([words, letters])  # pyright: ignore[reportAttributeAccessIssue]
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text of any length, without start and end. `<|endoftext|>` in the text is the special token itself."""
+        """Ids of a text, without start and end. `<|endoftext|>` in the text is the special token itself."""
         return self.encode_many([text])[0]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` for several texts at once."""
         parts = [[part for part in _SPECIAL.split(text) if part] for text in texts]
-        plain = [normalised(part) for row in parts for part in row if part not in (START_TEXT, END_TEXT)]
+        plain = [normalised(part) for row in parts for part in row if part not in self._special]
         encoded = iter(self._bpe.encode_batch_fast(plain, add_special_tokens=False))
-        special = {START_TEXT: self.start, END_TEXT: self.end}
-        return [[number for part in row for number in ([special[part]] if part in special else next(encoded).ids)] for row in parts]
+        ids = [[[self._special[part]] if part in self._special else next(encoded).ids for part in row] for row in parts]
+        return [[number for part in row for number in part] for row in ids]
 
 
 def normalised(text: str) -> str:
