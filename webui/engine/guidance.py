@@ -1,8 +1,7 @@
 """Classifier-free guidance: from the prompts of a batch to the calls a model is asked, and back to one x0.
 
 x0 = uncond + cfg_scale · Σ weight · (cond − uncond), over the AND parts of each picture's prompt (Ho & Salimans 2022; Liu et
-al. 2022, "Compositional Visual Generation"). Pictures and parts with unequal token counts go in separate calls, so a picture
-does not depend on the prompts beside it; within one picture shorter AND parts are lengthened as A1111 does.
+al. 2022, "Compositional Visual Generation"). What has unequal token counts goes in separate calls.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -142,19 +141,11 @@ def _uncond_counts(prompts: Sequence[Parts], scale: float) -> bool:
     return any(abs(1 - scale * sum(weight for _, weight in parts)) > 1e-9 for parts in prompts)
 
 
-def _lengthened(parts: Parts) -> Parts:
-    """AND parts of one picture in one length: the last state is repeated, as A1111 does."""
-    longest = max(states.shape[0] for states, _ in parts)
-    return [
-        (torch.cat([states, states[-1:].expand(longest - states.shape[0], -1)]), weight) for states, weight in parts
-    ]
-
-
 def _cond_calls(x: Tensor, sigma: Tensor, prompts: Sequence[Parts]) -> list[Call]:
     """One call per place in the AND list, token count and weight, over the pictures that share them."""
     groups: dict[tuple[int, int, float], list[tuple[int, Tensor]]] = {}
     for row, parts in enumerate(prompts):
-        for place, (states, weight) in enumerate(_lengthened(parts)):
+        for place, (states, weight) in enumerate(parts):
             groups.setdefault((place, states.shape[0], weight), []).append((row, states))
     ordered = sorted(groups.items(), key=lambda item: item[0][0])
     return [_call(COND, x, sigma, members, weight) for (_, _, weight), members in ordered]
