@@ -1,4 +1,4 @@
-"""`python -m webui.demo STEP`: draw, vae, text, unet, decoder, export, judge; `all` runs them in this order.
+"""`python -m webui.demo STEP`: draw, vae, encode, text, unet, decoder, export, judge; `all` runs them in this order.
 
 Everything lies in one folder (--folder) and every step goes on where it stopped.
 """
@@ -75,12 +75,22 @@ def _unet(asked: argparse.Namespace) -> None:
 
 
 def _teach(asked: argparse.Namespace, lesson: unet.Lesson) -> None:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # Encoded once here, before several processes would each do it.
+    _latents(asked, lesson)
+    together(unet.train_unet, asked.folder, lesson, processes=asked.processes)
+
+
+def _latents(asked: argparse.Namespace, lesson: unet.Lesson) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pictures.latents(
         asked.folder, lesson.pictures, size=lesson.size, load_vae=lambda: vae.load(asked.folder), device=device
     )
-    together(unet.train_unet, asked.folder, lesson, processes=asked.processes)
+
+
+def _encode(asked: argparse.Namespace) -> None:
+    for lesson in LESSONS.values():
+        if asked.lesson in (None, lesson.name):
+            _latents(asked, lesson)
 
 
 def _export(asked: argparse.Namespace) -> None:
@@ -114,6 +124,7 @@ def _judge(asked: argparse.Namespace) -> None:
 _STEPS = {
     "draw": _draw,
     "vae": _vae,
+    "encode": _encode,
     "text": _text,
     "unet": _unet,
     "decoder": _decoder,

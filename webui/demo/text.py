@@ -162,24 +162,21 @@ def spread(model: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextModel:
     working layers because they come last."""
     wide = CLIPTextModel(config(rows=CLIP_ROWS, layers=CLIP_LAYERS, bos=BOS, eos=EOS))
     state, source = wide.state_dict(), model.state_dict()
-    idle = CLIP_LAYERS - LAYERS
     for key, value in source.items():
         if key.endswith("token_embedding.weight"):
             value = value[torch.tensor([vocabulary.row_of(token) for token in range(CLIP_ROWS)])]
-        state[_later(key, idle)].copy_(value)
-    for key, value in state.items():
-        if _layer(key) is not None and _layer(key) < idle and (".out_proj." in key or ".fc2." in key):  # type: ignore[operator]
-            value.zero_()
-    wide.load_state_dict(state)
+        *idle, working = _places(key)
+        state[working].copy_(value)
+        for place in idle:
+            # A layer whose two outputs are nought passes its input on; the rest of it is there to be trained.
+            state[place].copy_(torch.zeros_like(value) if ".out_proj." in key or ".fc2." in key else value)
     return wide.eval()
 
 
-def _layer(key: str) -> int | None:
+def _places(key: str) -> list[str]:
+    """Where a weight of the compact encoder goes in the spread one; the last place is the one that works."""
     head, found, tail = key.partition("layers.")
-    del head
-    return int(tail.split(".")[0]) if found else None
-
-
-def _later(key: str, by: int) -> str:
-    layer = _layer(key)
-    return key if layer is None else key.replace(f"layers.{layer}.", f"layers.{layer + by}.")
+    if not found:
+        return [key]
+    layer, _, rest = tail.partition(".")
+    return [f"{head}layers.{place}.{rest}" for place in range(int(layer), CLIP_LAYERS, LAYERS)]
