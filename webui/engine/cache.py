@@ -41,7 +41,9 @@ class ModelCache:
         """The model in memory, if any."""
         return self._model
 
-    def load(self, checkpoint: ModelRecord, vae: ModelRecord | None, *, on_progress: OnProgress = lambda _fraction: None) -> LoadedModel:
+    def load(
+        self, checkpoint: ModelRecord, vae: ModelRecord | None, *, on_progress: OnProgress = lambda _fraction: None
+    ) -> LoadedModel:
         """The model with that VAE (None: the checkpoint's own). Reads only what is not in memory yet.
 
         A file that cannot be used is refused before the model in memory is given up. Raises what `open_model` and
@@ -52,7 +54,9 @@ class ModelCache:
             if self._model is None or self._stamp != stamp:
                 opened = open_model(checkpoint)
                 self.unload()
-                self._model = load_model(opened, vae, device=self.device, precision=self.precision, on_progress=on_progress)
+                self._model = load_model(
+                    opened, vae, device=self.device, precision=self.precision, on_progress=on_progress
+                )
                 self._stamp, self._vae_stamp = stamp, vae_stamp
                 self.loads += 1
             elif self._vae_stamp != vae_stamp:

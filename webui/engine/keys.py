@@ -34,7 +34,11 @@ _UNET_RESNET = {
     "conv2.": "out_layers.3.",
     "conv_shortcut.": "skip_connection.",
 }
-_VAE_MID = {"mid_block.resnets.0.": "mid.block_1.", "mid_block.attentions.0.": "mid.attn_1.", "mid_block.resnets.1.": "mid.block_2."}
+_VAE_MID = {
+    "mid_block.resnets.0.": "mid.block_1.",
+    "mid_block.attentions.0.": "mid.attn_1.",
+    "mid_block.resnets.1.": "mid.block_2.",
+}
 _VAE_INNER = {
     "conv_norm_out.": "norm_out.",
     "conv_shortcut.": "nin_shortcut.",
@@ -84,7 +88,9 @@ def vae_to_ldm(name: str, config: Mapping[str, Any]) -> str:
         there = f"up.{last - level}." if half == "decoder" else f"down.{level}."
         here = f"up_blocks.{level}." if half == "decoder" else f"down_blocks.{level}."
         rest = rest.replace(f"{here}resnets.", f"{there}block.")
-        rest = rest.replace(f"{here}downsamplers.0.", f"{there}downsample.").replace(f"{here}upsamplers.0.", f"{there}upsample.")
+        rest = rest.replace(f"{here}downsamplers.0.", f"{there}downsample.").replace(
+            f"{here}upsamplers.0.", f"{there}upsample."
+        )
     for ours, theirs in (_VAE_MID | _VAE_INNER).items():
         rest = rest.replace(ours, theirs)
     return f"{half}.{rest}"
@@ -114,7 +120,9 @@ def is_vae_attention(name: str) -> bool:
     return ".attentions." in name and name.endswith("weight") and "group_norm" not in name
 
 
-def to_ldm(*, unet: nn.Module | None = None, vae: nn.Module | None = None, text_encoder: nn.Module | None = None) -> dict[str, Tensor]:
+def to_ldm(
+    *, unet: nn.Module | None = None, vae: nn.Module | None = None, text_encoder: nn.Module | None = None
+) -> dict[str, Tensor]:
     """Modules' weights under LDM names, in exact SD 1.x single-file layout. Tensors are shared, not copied."""
     state: dict[str, Tensor] = {}
     if unet is not None:

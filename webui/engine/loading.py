@@ -27,10 +27,22 @@ Names = Callable[[str], Iterable[str]]
 Module = TypeVar("Module", bound=nn.Module)
 
 # A file's text configuration is passed on only so far: transformers acts on some keys (an attention kernel is fetched by name).
-TEXT_KEYS = frozenset({
-    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
-    "hidden_act", "layer_norm_eps", "projection_dim", "bos_token_id", "eos_token_id", "pad_token_id",
-})
+TEXT_KEYS = frozenset(
+    {
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "max_position_embeddings",
+        "hidden_act",
+        "layer_norm_eps",
+        "projection_dim",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+    }
+)
 _FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
@@ -86,12 +98,20 @@ def vae_names(vae: nn.Module, *, prefix: str) -> Names:
 
 def text_names(*, folder: bool = False) -> Names:
     if folder:
-        return lambda name: (f"text_encoder/text_model.{keys.text_to_ldm(name)}", f"text_encoder/{keys.text_to_ldm(name)}")
+        return lambda name: (
+            f"text_encoder/text_model.{keys.text_to_ldm(name)}",
+            f"text_encoder/{keys.text_to_ldm(name)}",
+        )
     return lambda name: (keys.TEXT + keys.text_to_ldm(name), keys.LEGACY_TEXT + keys.text_to_ldm(name))
 
 
 def fill(
-    module: nn.Module, weights: Weights, names: Names, *, dtype: torch.dtype | None, device: torch.device,
+    module: nn.Module,
+    weights: Weights,
+    names: Names,
+    *,
+    dtype: torch.dtype | None,
+    device: torch.device,
     on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> None:
     """Put a file's tensors into a module made on `meta`, converted to `dtype` (None: the file's own) on `device`.

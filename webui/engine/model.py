@@ -53,7 +53,7 @@ class LoadedModel:
     factor: int = 8
     scale: float = sd1.SCALE
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    preview_state: dict[str, Any] = field(default_factory=dict)
+    preview_state: dict[Any, Any] = field(default_factory=dict)
     """What `preview` has worked out or loaded for this model."""
     _worn: tuple[Patch, ...] = ()
     _depth: int = 0
@@ -100,7 +100,12 @@ class LoadedModel:
             most = min(self._most_rows or rows, rows)
             try:
                 parts = [
-                    self.unet(scaled[i : i + most].to(self.dtype), timesteps[i : i + most], states[i : i + most], return_dict=False)[0]
+                    self.unet(
+                        scaled[i : i + most].to(self.dtype),
+                        timesteps[i : i + most],
+                        states[i : i + most],
+                        return_dict=False,
+                    )[0]
                     for i in range(0, rows, most)
                 ]
                 return torch.cat(parts).float()
@@ -198,7 +203,12 @@ def open_model(checkpoint: ModelRecord) -> Opened:
 
 
 def load_model(
-    opened: Opened, vae: ModelRecord | None, *, device: torch.device, precision: Precision, ema: bool = False,
+    opened: Opened,
+    vae: ModelRecord | None,
+    *,
+    device: torch.device,
+    precision: Precision,
+    ema: bool = False,
     on_progress: OnProgress = lambda _fraction: None,
 ) -> LoadedModel:
     """Fill a model's modules. `vae` None takes the checkpoint's own, when it has one. Closes `opened`."""
@@ -208,13 +218,23 @@ def load_model(
         unet, text = empty_unet(parts.unet, path), empty_text_encoder(parts.text, path)
         count = _counter(weights, on_progress)
         fill(text, weights, text_names(folder=folder), dtype=precision.text, device=device, on_bytes=count)
-        fill(unet, weights, unet_names(unet, folder=folder, ema=ema), dtype=precision.unet, device=device, on_bytes=count)
+        fill(
+            unet, weights, unet_names(unet, folder=folder, ema=ema), dtype=precision.unet, device=device, on_bytes=count
+        )
         own = None
         if vae is None and parts.vae is not None:
             own = vae_room.vae_from(weights, dtype=precision.vae, device=device, like=parts.vae, on_bytes=count)
         model = LoadedModel(
-            record=opened.record, family=opened.family, parts=parts, device=device, precision=precision,
-            prediction=_prediction(opened), text_encoder=text, tokenizer=ClipTokenizer(), unet=unet, vae=own,
+            record=opened.record,
+            family=opened.family,
+            parts=parts,
+            device=device,
+            precision=precision,
+            prediction=_prediction(opened),
+            text_encoder=text,
+            tokenizer=ClipTokenizer(),
+            unet=unet,
+            vae=own,
             scale=float((parts.vae or {}).get("scaling_factor") or sd1.SCALE),
         )
     if vae is not None:

@@ -28,29 +28,64 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LARGEST_PICKLE = 256 * 1024 * 1024
 
 STORAGES: dict[str, torch.dtype] = {
-    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
 }
 DTYPES: dict[str, torch.dtype] = {
-    "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
-    "int64": torch.int64, "int32": torch.int32, "int16": torch.int16, "int8": torch.int8, "uint8": torch.uint8,
-    "bool": torch.bool, "float8_e4m3fn": torch.float8_e4m3fn, "float8_e5m2": torch.float8_e5m2,
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int64": torch.int64,
+    "int32": torch.int32,
+    "int16": torch.int16,
+    "int8": torch.int8,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+    "float8_e4m3fn": torch.float8_e4m3fn,
+    "float8_e5m2": torch.float8_e5m2,
 }
-INERT = frozenset({
-    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
-    "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
-    "pytorch_lightning.utilities.parsing.AttributeDict",
-    "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
-    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
-    "numpy.dtype", "numpy.ndarray", "_codecs.encode", "torch.device", "torch.Size", "torch._utils._rebuild_device_tensor_from_numpy",
-    "torch.serialization._get_layout", "torch.Tensor", "torch.nn.parameter.Parameter",
-    *(f"torch.{kind}Tensor" for kind in ("Double", "Float", "Half", "Long", "Int", "Short", "Char", "Byte")),
-    "omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig", "omegaconf.base.ContainerMetadata", "omegaconf.base.Metadata",
-    "omegaconf.nodes.AnyNode", "typing.Any", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.Path", "pathlib.PurePosixPath",
-})
+INERT = frozenset(
+    {
+        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+        "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+        "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
+        "pytorch_lightning.utilities.parsing.AttributeDict",
+        "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray.scalar",
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray._reconstruct",
+        "numpy.dtype",
+        "numpy.ndarray",
+        "_codecs.encode",
+        "torch.device",
+        "torch.Size",
+        "torch._utils._rebuild_device_tensor_from_numpy",
+        "torch.serialization._get_layout",
+        "torch.Tensor",
+        "torch.nn.parameter.Parameter",
+        *(f"torch.{kind}Tensor" for kind in ("Double", "Float", "Half", "Long", "Int", "Short", "Char", "Byte")),
+        "omegaconf.dictconfig.DictConfig",
+        "omegaconf.listconfig.ListConfig",
+        "omegaconf.base.ContainerMetadata",
+        "omegaconf.base.Metadata",
+        "omegaconf.nodes.AnyNode",
+        "typing.Any",
+        "pathlib.PosixPath",
+        "pathlib.WindowsPath",
+        "pathlib.Path",
+        "pathlib.PurePosixPath",
+    }
+)
 """Names whose value nobody needs: each becomes a `Husk`, which takes any arguments and does nothing."""
 
 
@@ -116,15 +151,23 @@ class Lump:
         raise pickle.UnpicklingError("a tensor has no state")
 
 
-def _rebuild_tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_rest: object) -> Lump:
+def _rebuild_tensor(
+    storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_rest: object
+) -> Lump:
     if not isinstance(storage, Storage) or storage.dtype is None:
         raise pickle.UnpicklingError("a tensor without a typed storage")
     return Lump(storage, storage.dtype, int(offset), _sizes(shape), _sizes(stride))
 
 
 def _rebuild_tensor_v3(
-    storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], _grad: object, _hooks: object,
-    dtype: torch.dtype, *_rest: object,
+    storage: Storage,
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    _grad: object,
+    _hooks: object,
+    dtype: torch.dtype,
+    *_rest: object,
 ) -> Lump:
     if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
         raise pickle.UnpicklingError("a tensor without a storage")
@@ -163,7 +206,10 @@ class Maker:
 ALLOWED: Mapping[str, Any] = {
     "collections.OrderedDict": Dictionary,
     "collections.defaultdict": Maker(lambda *_arguments: Dictionary()),
-    "builtins.set": set, "__builtin__.set": set, "builtins.dict": dict, "__builtin__.dict": dict,
+    "builtins.set": set,
+    "__builtin__.set": set,
+    "builtins.dict": dict,
+    "__builtin__.dict": dict,
     "torch._utils._rebuild_tensor": Maker(_rebuild_tensor),
     "torch._utils._rebuild_tensor_v2": Maker(_rebuild_tensor),
     "torch._utils._rebuild_tensor_v3": Maker(_rebuild_tensor_v3),
@@ -178,8 +224,22 @@ ALLOWED: Mapping[str, Any] = {
     **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},
 }
 # `defaultdict(list)` and `set` name these; as bare values they do no harm, and nothing here calls them with a pickle's arguments.
-_VALUES = frozenset({"builtins.list", "__builtin__.list", "builtins.int", "__builtin__.int", "builtins.float", "__builtin__.float",
-                     "builtins.str", "__builtin__.str", "__builtin__.unicode", "__builtin__.long", "builtins.bool", "__builtin__.bool"})
+_VALUES = frozenset(
+    {
+        "builtins.list",
+        "__builtin__.list",
+        "builtins.int",
+        "__builtin__.int",
+        "builtins.float",
+        "__builtin__.float",
+        "builtins.str",
+        "__builtin__.str",
+        "__builtin__.unicode",
+        "__builtin__.long",
+        "builtins.bool",
+        "__builtin__.bool",
+    }
+)
 
 
 class Reader(pickle.Unpickler):
@@ -330,7 +390,11 @@ def _from_tar(path: Path, source: FileSource) -> Any:
     def kind_of(pid: Any) -> Any:
         raise pickle.UnpicklingError(f"unexpected reference {pid!r}")
 
-    with tarfile.open(path, "r:") as archive, path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with (
+        tarfile.open(path, "r:") as archive,
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
         places = {info.name.removeprefix("./"): info.offset_data for info in archive.getmembers()}
         data.seek(places["storages"])
         for _ in range(int(_unpickled(path, data, kind_of))):
@@ -342,7 +406,9 @@ def _from_tar(path: Path, source: FileSource) -> Any:
         for _ in range(int(_unpickled(path, data, kind_of))):
             target, root, offset, count = _unpickled(path, data, kind_of)
             base = objects[root]
-            objects[target] = Storage(base.dtype, source, base.offset + offset * base.dtype.itemsize, count * base.dtype.itemsize)
+            objects[target] = Storage(
+                base.dtype, source, base.offset + offset * base.dtype.itemsize, count * base.dtype.itemsize
+            )
         data.seek(places["tensors"])
         for _ in range(int(_unpickled(path, data, kind_of))):
             key, storage_key, _kind = _unpickled(path, data, kind_of)
@@ -384,7 +450,13 @@ def _entry(name: str, lump: Lump) -> Entry:
     if storage.source is None:
         raise EOFError(f"no data for {name}")
     plain = _in_order(lump.shape, lump.stride)
-    entry = Entry(storage.source, storage.offset + first * lump.dtype.itemsize, lump.dtype, lump.shape, None if plain else lump.stride)
+    entry = Entry(
+        storage.source,
+        storage.offset + first * lump.dtype.itemsize,
+        lump.dtype,
+        lump.shape,
+        None if plain else lump.stride,
+    )
     if first * lump.dtype.itemsize + entry.size > storage.size:
         raise EOFError(f"{name} reaches beyond its storage")
     return entry

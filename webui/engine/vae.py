@@ -29,7 +29,11 @@ class NoVae(BadInput):
 
 
 def load_vae(
-    path: Path, *, dtype: torch.dtype | None, device: torch.device, like: Mapping[str, Any] | None = None,
+    path: Path,
+    *,
+    dtype: torch.dtype | None,
+    device: torch.device,
+    like: Mapping[str, Any] | None = None,
     on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> AutoencoderKL:
     """A VAE from a VAE file, a checkpoint or a diffusers folder.
@@ -42,7 +46,11 @@ def load_vae(
 
 
 def vae_from(
-    weights: Weights, *, dtype: torch.dtype | None, device: torch.device, like: Mapping[str, Any] | None = None,
+    weights: Weights,
+    *,
+    dtype: torch.dtype | None,
+    device: torch.device,
+    like: Mapping[str, Any] | None = None,
     on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> AutoencoderKL:
     """The VAE among these weights, whatever its names."""
@@ -63,7 +71,9 @@ def _config(weights: Weights, prefix: str, like: Mapping[str, Any] | None) -> Ma
     if embedded:
         return embedded
     config = sd1.vae_config(_in_ldm_names(weights, prefix), prefix)
-    if like and all(_same(like.get(key), config[key]) for key in ("block_out_channels", "layers_per_block", "latent_channels")):
+    if like and all(
+        _same(like.get(key), config[key]) for key in ("block_out_channels", "layers_per_block", "latent_channels")
+    ):
         return like
     return config
 
@@ -74,12 +84,17 @@ def _same(one: Any, other: Any) -> bool:
 
 def _in_ldm_names(weights: Weights, prefix: str) -> Weights:
     """The same table under LDM's names, when it was under diffusers'."""
-    levels = {name.removeprefix(prefix).split(".")[2] for name in weights if name.startswith(f"{prefix}decoder.up_blocks.")}
+    levels = {
+        name.removeprefix(prefix).split(".")[2] for name in weights if name.startswith(f"{prefix}decoder.up_blocks.")
+    }
     if not levels:
         return weights
     shape_only = {"block_out_channels": range(len(levels))}
-    renamed = {prefix + keys.vae_to_ldm(name.removeprefix(prefix), shape_only): entry for name, entry in weights.entries.items()
-               if name.startswith(prefix)}
+    renamed = {
+        prefix + keys.vae_to_ldm(name.removeprefix(prefix), shape_only): entry
+        for name, entry in weights.entries.items()
+        if name.startswith(prefix)
+    }
     return Weights(weights.path, renamed)
 
 

@@ -22,9 +22,18 @@ from torch import Tensor
 from webui.domain.errors import BadFile, BrokenFile, ModelGone
 
 SAFETENSORS_DTYPES: dict[str, torch.dtype] = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
 }
 PICKLE_ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
 # A real header is below one megabyte; safetensors itself refuses more than this.
@@ -136,7 +145,9 @@ class Weights:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __contains__(self, name: object) -> bool:
@@ -201,7 +212,7 @@ def open_weights(path: Path) -> Weights:
 
 
 def sniff(path: Path) -> str:
-    """"safetensors", "zip", "pickle" or "tar" by the first bytes. Raises BrokenFile for anything else, or nothing at all."""
+    """ "safetensors", "zip", "pickle" or "tar" by the first bytes. Raises BrokenFile for anything else, or nothing at all."""
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -219,7 +230,13 @@ def sniff(path: Path) -> str:
         return "tar"
     if head[8:9] == b"{":
         return "safetensors"
-    shown = "a web page" if head.lstrip()[:1] == b"<" else "a Git LFS pointer" if head.startswith(b"version https://git-lfs") else "no known format"
+    shown = (
+        "a web page"
+        if head.lstrip()[:1] == b"<"
+        else "a Git LFS pointer"
+        if head.startswith(b"version https://git-lfs")
+        else "no known format"
+    )
     raise BrokenFile(path=str(path), reason=f"its content is {shown}")
 
 
@@ -263,5 +280,7 @@ def _entry(source: FileSource, start: int, row: Mapping[str, Any]) -> Entry:
     if begin < 0 or min(entry.shape, default=0) < 0 or entry.size != end - begin:
         raise ValueError("offsets and shapes disagree")
     if start + end > source.size:
-        raise ValueError(f"tensors reach to byte {start + end}, the file ends at {source.size}: the download is incomplete")
+        raise ValueError(
+            f"tensors reach to byte {start + end}, the file ends at {source.size}: the download is incomplete"
+        )
     return entry

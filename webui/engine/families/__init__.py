@@ -48,5 +48,3 @@ def configured(weights: Weights) -> tuple[Family, Parts]:
             raise UnsupportedModel(path=str(weights.path), family=row.family.value, reason=row.reason)
         return row.family, row.configure(weights)
     raise WrongKind(path=str(weights.path), expected=ModelKind.CHECKPOINT.value, found=known.kind(weights))
-
-

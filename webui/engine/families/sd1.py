@@ -23,8 +23,10 @@ _TEXT_WORDS = "embeddings.token_embedding.weight"
 def claims(weights: Weights) -> bool:
     """A UNet of four channels that listens to a CLIP text model of the same width in the same file."""
     width = known.context_width(weights)
-    return width is not None and known.channels_in(weights) == 4 and (
-        width == 768 or _text_prefix(weights) is not None or "unet" in weights.extra
+    return (
+        width is not None
+        and known.channels_in(weights) == 4
+        and (width == 768 or _text_prefix(weights) is not None or "unet" in weights.extra)
     )
 
 
@@ -42,7 +44,8 @@ def configure(weights: Weights) -> Parts:
         text=_plain(embedded.get("text_encoder")) or text_config(weights, prefix),
         vae=(_plain(embedded.get("vae")) or vae_config(weights, keys.VAE)) if has_vae else None,
         native_size=_native_size(weights, embedded),
-        v_prediction="v_pred" in weights or weights.metadata.get("modelspec.prediction_type", "") in ("v", "v_prediction", "v-prediction"),
+        v_prediction="v_pred" in weights
+        or weights.metadata.get("modelspec.prediction_type", "") in ("v", "v_prediction", "v-prediction"),
         embedded=embedded,
     )
 
@@ -69,7 +72,9 @@ def unet_config(weights: Weights, prefix: str) -> dict[str, Any]:
     firsts = [1 + level * (layers + 1) for level in range(len(downs) + 1)]
     attends = [f"{prefix}input_blocks.{first}.1.norm.weight" in weights for first in firsts]
     channels = [weights.shape(f"{prefix}input_blocks.{first}.0.in_layers.2.weight")[0] for first in firsts]
-    projection = next((weights.shape(name) for name in weights if name.startswith(prefix) and name.endswith("proj_in.weight")), ())
+    projection = next(
+        (weights.shape(name) for name in weights if name.startswith(prefix) and name.endswith("proj_in.weight")), ()
+    )
     return {
         "in_channels": weights.shape(f"{prefix}input_blocks.0.0.weight")[1],
         "out_channels": weights.shape(f"{prefix}out.2.weight")[0],
