@@ -1,0 +1,464 @@
+"""The text under a picture: prompt, negative prompt, one line of `Key: value` pairs, as A1111 writes and reads it.
+
+`write` is exact, byte for byte, for what A1111 1.10 writes. `read` follows A1111's reader with three repairs: a last
+line of the prompt that merely looks like pairs stays prompt, a model called `512x512` keeps its name, and time stays
+linear in the length of the text.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from webui.domain.errors import BadInput
+from webui.settings import Settings, checked, declared, flat, infotext_labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfotextFields:
+    """What is told of one picture. None (or the value that means "not used") is left out of the text."""
+
+    prompt: str = ""
+    negative: str = ""
+    steps: int = 20
+    sampler: str = ""
+    schedule: str | None = None
+    """The schedule really used, by its label; "Automatic" when the sampler has none of its own."""
+    cfg_scale: float = 7.0
+    image_cfg_scale: float | None = None
+    seed: int = -1
+    face_restoration: str | None = None
+    width: int = 512
+    height: int = 512
+    model_hash: str | None = None
+    model: str | None = None
+    vae_hash: str | None = None
+    vae: str | None = None
+    subseed: int = -1
+    subseed_strength: float = 0.0
+    seed_resize_width: int = 0
+    seed_resize_height: int = 0
+    denoising_strength: float | None = None
+    mask_weight: float | None = None
+    clip_skip: int = 1
+    ensd: int = 0
+    """0 unless the sampler uses it."""
+    init_image_hash: str | None = None
+    noise_source: str = "GPU"
+    tiling: bool = False
+    extras: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Everything else, in order: hires, sampler options, emphasis, hashes, what extensions add. None is left out."""
+    version: str | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infotext:
+    """A text taken apart. `fields` are as written, but `Size: 64x32` stands as `Size-1` and `Size-2`, as in A1111."""
+
+    prompt: str = ""
+    negative: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Lookup(Protocol):
+    """What the form's values are looked up in; the catalog and the style file answer."""
+
+    def sampler(self, name: str, schedule: str) -> tuple[str, str] | None:
+        """Sampler and schedule by names or aliases, "Automatic" for the sampler's own; None: unknown sampler."""
+        ...
+
+    def checkpoint(self, name: str) -> str | None:
+        """The title of the checkpoint with that hash or name, or None."""
+        ...
+
+    def vae(self, name: str) -> str | None:
+        """The name of the VAE with that file name, or None."""
+        ...
+
+    def styles(self, prompt: str, negative: str) -> tuple[tuple[str, ...], str, str]:
+        """Styles found in both texts, and the texts without them."""
+        ...
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def quote(value: object) -> str:
+    """A value as it stands after `Key: `: JSON when it would otherwise break the line apart."""
+    text = str(value)
+    # A1111 quotes for the first three. The others would come back changed: blanks are eaten, quotes are taken off.
+    if any(mark in text for mark in ",\n:") or text != text.strip() or text.startswith('"'):
+        return json.dumps(value if isinstance(value, str) else text, ensure_ascii=False)
+    return text
+
+
+def pairs(fields: InfotextFields) -> dict[str, object]:
+    """The pairs in A1111's order, those that are not used left out."""
+    varied = fields.subseed_strength != 0
+    resized = fields.seed_resize_width > 0 and fields.seed_resize_height > 0
+    table: dict[str, object] = {
+        "Steps": fields.steps,
+        "Sampler": fields.sampler or None,
+        "Schedule type": fields.schedule,
+        "CFG scale": fields.cfg_scale,
+        "Image CFG scale": fields.image_cfg_scale,
+        "Seed": fields.seed,
+        "Face restoration": fields.face_restoration,
+        "Size": f"{fields.width}x{fields.height}",
+        "Model hash": fields.model_hash,
+        "Model": fields.model,
+        "VAE hash": fields.vae_hash,
+        "VAE": fields.vae,
+        "Variation seed": fields.subseed if varied else None,
+        "Variation seed strength": fields.subseed_strength if varied else None,
+        "Seed resize from": f"{fields.seed_resize_width}x{fields.seed_resize_height}" if resized else None,
+        "Denoising strength": fields.denoising_strength,
+        "Conditional mask weight": fields.mask_weight,
+        "Clip skip": fields.clip_skip if fields.clip_skip > 1 else None,
+        "ENSD": fields.ensd or None,
+        "Init image hash": fields.init_image_hash,
+        "RNG": None if fields.noise_source == "GPU" else fields.noise_source,
+        "Tiling": True if fields.tiling else None,
+        **fields.extras,
+        "Version": fields.version,
+        "User": fields.user,
+    }
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def write(fields: InfotextFields) -> str:
+    """The text A1111 would write."""
+    line = ", ".join(key if key == value else f"{key}: {quote(value)}" for key, value in pairs(fields).items())
+    negative = f"\nNegative prompt: {fields.negative}" if fields.negative else ""
+    return f"{fields.prompt}{negative}\n{line}".strip()
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+KEY = re.compile(r"\w[\w \-/]+\Z")
+QUOTED = re.compile(r'"(?:\\.|[^\\"])+"(?=,|\Z)')
+SIZE = re.compile(r"(\d+)x(\d+)")
+STEPS_FIRST = re.compile(r"\s*Steps:\s*\d+\s*(?:,|\Z)")
+LONGEST_KEY = 200
+LONGEST_LINE = 1_000_000
+"""Characters; a longer last line is prompt. Keeps a hostile text from costing more than a moment."""
+
+SURE = frozenset({
+    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model", "Denoising strength",
+    "Clip skip", "VAE hash", "Variation seed", "Version", "Hires upscaler", "Postprocess upscaler", "Mask blur",
+})  # fmt: skip
+"""A line of pairs holds one of these at least; "subject: x, style: y, light: z" holds none and is prompt."""
+
+TEXT = frozenset({
+    "Model", "Model hash", "VAE", "VAE hash", "Sampler", "Schedule type", "Hires prompt", "Hires negative prompt",
+    "Hires checkpoint", "Refiner", "User", "Version", "Init image hash",
+})  # fmt: skip
+"""Keys whose value is never a size, even when it reads like one."""
+
+
+def line_pairs(line: str) -> list[tuple[str, str]]:
+    """All `key: value` of a line, in order, values as written (still quoted)."""
+    found: list[tuple[str, str]] = []
+    position = 0
+    while (colon := line.find(":", position)) >= 0:
+        key = KEY.search(line[max(position, colon - LONGEST_KEY) : colon])
+        if key is None:
+            position = colon + 1
+            continue
+        start = colon + 1
+        while start < len(line) and line[start].isspace():
+            start += 1
+        quoted = QUOTED.match(line, start)
+        comma = line.find(",", start)
+        end = quoted.end() if quoted else (len(line) if comma < 0 else comma)
+        found.append((key.group(), line[start:end]))
+        position = end + 1
+    return found
+
+
+def unquote(value: str) -> str:
+    """A value without its JSON quotes, if it has them and they are whole."""
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    try:
+        inner = json.loads(value)
+    except ValueError:
+        return value
+    return inner if isinstance(inner, str) else value
+
+
+def is_parameters(line: str) -> bool:
+    """True when the line is the pairs of an infotext and not the last line of a prompt."""
+    if len(line) > LONGEST_LINE:
+        return False
+    if STEPS_FIRST.match(line):
+        return True
+    found = line_pairs(line)
+    return len(found) >= 3 and any(key in SURE for key, _ in found)
+
+
+def read(text: str) -> Infotext:
+    """An infotext taken apart. Any text is one: without parameters it is all prompt."""
+    lines = text.strip().split("\n")
+    last = lines.pop() if is_parameters(lines[-1]) else ""
+    prompt: list[str] = []
+    negative: list[str] = []
+    part = prompt
+    for line in (line.strip() for line in lines):
+        if line.startswith("Negative prompt:"):
+            part = negative
+            line = line.removeprefix("Negative prompt:").strip()
+        # Leading empty lines vanish, as they do in A1111.
+        if part or line:
+            part.append(line)
+    fields: dict[str, str] = {}
+    for key, raw in line_pairs(last):
+        value = unquote(raw)
+        if not raw:
+            continue
+        size = None if key in TEXT else SIZE.fullmatch(value)
+        if size:
+            fields[f"{key}-1"], fields[f"{key}-2"] = size.groups()
+        else:
+            fields[key] = value
+    return Infotext(prompt="\n".join(prompt), negative="\n".join(negative), fields=fields)
+
+
+# --- from a text back to the form ------------------------------------------------------------------------------------
+
+DEFAULTS = {
+    "Clip skip": "1", "Hires resize-1": "0", "Hires resize-2": "0", "Hires sampler": "Use same sampler",
+    "Hires schedule type": "Use same scheduler", "Hires checkpoint": "Use same checkpoint", "Hires prompt": "",
+    "Hires negative prompt": "", "Mask mode": "Inpaint masked", "Masked content": "original",
+    "Inpaint area": "Whole picture", "Masked area padding": "32", "RNG": "GPU", "Schedule type": "Automatic",
+    "Schedule max sigma": "0", "Schedule min sigma": "0", "Schedule rho": "0", "VAE Encoder": "Full",
+    "VAE Decoder": "Full", "FP8 weight": "Disable", "Refiner switch by sampling steps": "False",
+}  # fmt: skip
+"""What A1111 means when a text does not say it."""
+
+VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-(RC|\d+))?(?:-.*)?", re.IGNORECASE)
+BRACKET = re.compile(r"(?<!\\)[()\[\]]")
+NETWORK_HASH = re.compile(r"\(([0-9a-f]+)\)$")
+
+
+def version_of(text: str | None) -> tuple[int, int, int, int] | None:
+    """A1111's version as (major, minor, patch, commits since; -1: release candidate). Other programs' are None."""
+    found = VERSION.fullmatch(text.strip()) if text else None
+    if found is None:
+        return None
+    major, minor, patch, since = found.groups()
+    later = -1 if since and since.upper() == "RC" else int(since or 0)
+    return int(major), int(minor), int(patch or 0), later
+
+
+def parameters(infotext: Infotext, *, auto_backcompat: bool = True) -> dict[str, str]:
+    """A1111's flat dict: prompts, fields, what leaving a field out means; older spellings mended."""
+    found = {"Prompt": infotext.prompt, "Negative prompt": infotext.negative, **infotext.fields}
+    if not infotext.fields:
+        return found
+    _networks_to_tags(found)
+    _first_pass_to_size(found)
+    found = found | {key: value for key, value in DEFAULTS.items() if key not in found}
+    if "Emphasis" not in found and (BRACKET.search(infotext.prompt) or BRACKET.search(infotext.negative)):
+        found["Emphasis"] = "Original"
+    if auto_backcompat:
+        _backcompat(found)
+    return found
+
+
+def _networks_to_tags(found: dict[str, str]) -> None:
+    """Networks that older texts name in fields become tags in the prompt."""
+    if hypernet := found.get("Hypernet"):
+        found["Prompt"] += f"<hypernet:{hypernet}:{found.get('Hypernet strength', '1.0')}>"
+    tags = ""
+    for key in [key for key in found if key.startswith("AddNet Model ")]:
+        number = key.removeprefix("AddNet Model ")
+        if found.get(f"AddNet Module {number}", "LoRA") != "LoRA":
+            continue
+        name = NETWORK_HASH.sub("", found[key])
+        tags += f"<lora:{name}:{found.get(f'AddNet Weight A {number}', '1.0')}>"
+    if tags:
+        found["Prompt"] += f"\n{tags}"
+
+
+def _first_pass_to_size(found: dict[str, str]) -> None:
+    """Before 1.0 `Size` was the final size and `First pass size` the first pass's; 0x0 stood for about 512² pixels."""
+    try:
+        width, height = int(found["First pass size-1"]), int(found["First pass size-2"])
+        final_width, final_height = int(found.get("Size-1", 512)), int(found.get("Size-2", 512))
+    except (KeyError, ValueError):
+        return
+    if (width == 0 or height == 0) and final_width > 0 and final_height > 0:
+        scale = math.sqrt(512 * 512 / (final_width * final_height))
+        width = math.ceil(scale * final_width / 64) * 64
+        height = math.ceil(scale * final_height / 64) * 64
+    found |= {"Size-1": str(width), "Size-2": str(height)}
+    found |= {"Hires resize-1": str(final_width), "Hires resize-2": str(final_height)}
+
+
+def _backcompat(found: dict[str, str]) -> None:
+    """Options that make a newer program behave as the older one that wrote the text."""
+    version = version_of(found.get("Version"))
+    if version is None:
+        return
+    if version < (1, 6, 0, 0) and "[" in found["Prompt"]:
+        found["Old prompt editing timelines"] = "True"
+    if version < (1, 6, 0, 0) and found.get("Sampler") in ("DDIM", "PLMS"):
+        found["Pad conds v0"] = "True"
+    if version < (1, 7, 0, 225):
+        found["Downcast alphas_cumprod"] = "True"
+    if version < (1, 8, 0, 0) and found.get("Refiner"):
+        found["Refiner switch by sampling steps"] = "True"
+
+
+SCHEDULE_ENDINGS = (
+    "Karras", "Exponential", "Polyexponential", "SGM Uniform", "SGMUniform", "KL Optimal", "Align Your Steps",
+    "Uniform", "Simple", "Normal", "Beta", "Turbo", "karras", "exponential", "polyexponential", "sgm_uniform",
+    "kl_optimal", "align_your_steps", "uniform", "simple", "normal", "beta",
+)  # fmt: skip
+"""Trailing names of schedules, from the time when "DPM++ 2M Karras" was one sampler. Longer ones stand first."""
+
+
+def split_sampler(name: str) -> tuple[str, str | None]:
+    """The sampler and the schedule of "DPM++ 2M Karras"; other names come back whole with None."""
+    for ending in SCHEDULE_ENDINGS:
+        if name.endswith(f" {ending}"):
+            return name[: -len(ending) - 1], ending
+    return name, None
+
+
+Override = tuple[str, str, Any]
+"""Label in the infotext, our dotted key, value."""
+
+NUMBERS: dict[str, tuple[str, type]] = {
+    "Steps": ("steps", int),
+    "CFG scale": ("cfg_scale", float),
+    "Seed": ("seed", int),
+    "Size-1": ("width", int),
+    "Size-2": ("height", int),
+    "Variation seed": ("subseed", int),
+    "Variation seed strength": ("subseed_strength", float),
+    "Seed resize from-1": ("seed_resize_width", int),
+    "Seed resize from-2": ("seed_resize_height", int),
+}
+"""Infotext label → field of GenerationRequest."""
+
+
+def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> tuple[dict[str, Any], list[Override]]:
+    """What a pasted text puts into the form: values by field of GenerationRequest, and overrides for what differs from
+    the settings. Fields that cannot be understood are left as they are in the form.
+    """
+    found = parameters(infotext, auto_backcompat=settings.infotext.auto_backcompat)
+    skipped = set(settings.infotext.skip_pasting)
+    values = _prompts(found, settings.infotext.styles, lookup)
+    skipped_fields = {"Prompt": ("prompt",), "Negative prompt": ("negative_prompt",), "Styles array": ("styles",)}
+    for label, names in skipped_fields.items():
+        if label in skipped:
+            for name in names:
+                values.pop(name, None)
+    kept = {key: value for key, value in found.items() if key not in skipped and key.rpartition("-")[0] not in skipped}
+    for label, (name, kind) in NUMBERS.items():
+        number = _number(kept.get(label), kind)
+        if number is not None:
+            values[name] = number
+    if infotext.fields:
+        values |= _unvaried(kept, skipped)
+    if "Sampler" in kept:
+        values |= _sampler(kept["Sampler"], kept.get("Schedule type", "Automatic"), lookup)
+    elif "Schedule type" in infotext.fields and "Schedule type" in kept:
+        values["schedule"] = kept["Schedule type"]
+    return values, _overrides(kept, settings, lookup)
+
+
+def _prompts(found: Mapping[str, str], mode: str, lookup: Lookup) -> dict[str, Any]:
+    prompt, negative = found["Prompt"], found["Negative prompt"]
+    if mode == "Ignore":
+        return {"prompt": prompt, "negative_prompt": negative}
+    styles, bare_prompt, bare_negative = lookup.styles(prompt, negative)
+    values: dict[str, Any] = {"prompt": bare_prompt, "negative_prompt": bare_negative}
+    if mode == "Apply" or (mode == "Apply if any" and styles):
+        values["styles"] = styles
+    return values
+
+
+def _unvaried(kept: Mapping[str, str], skipped: set[str]) -> dict[str, Any]:
+    """A text with parameters and without variation means none: the form must not keep the last picture's."""
+    values: dict[str, Any] = {}
+    if "Variation seed strength" not in kept and "Variation seed strength" not in skipped:
+        values |= {"subseed": -1, "subseed_strength": 0.0}
+    if "Seed resize from-1" not in kept and "Seed resize from" not in skipped:
+        values |= {"seed_resize_width": 0, "seed_resize_height": 0}
+    return values
+
+
+def _number(text: str | None, kind: type) -> int | float | None:
+    if text is None:
+        return None
+    try:
+        return int(text) if kind is int and text.strip().lstrip("-").isdecimal() else _finite(float(text), kind)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _finite(number: float, kind: type) -> int | float | None:
+    if not math.isfinite(number) or (kind is int and number != int(number)):
+        return None
+    return int(number) if kind is int else number
+
+
+def _sampler(name: str, schedule: str, lookup: Lookup) -> dict[str, Any]:
+    known = lookup.sampler(name, schedule)
+    if known is None:
+        bare, ending = split_sampler(name)
+        known = None if ending is None else lookup.sampler(bare, ending)
+    if known is None:
+        return {"schedule": schedule}
+    return {"sampler": known[0], "schedule": known[1]}
+
+
+def _overrides(kept: Mapping[str, str], settings: Settings, lookup: Lookup) -> list[Override]:
+    """Every setting a label names and whose value differs, checked; a locked one is never taken from a text."""
+    now = flat(settings)
+    made: list[Override] = []
+    seen: set[str] = set()
+    for label, key in infotext_labels().items():
+        text = kept.get(label)
+        if text is None or key in seen or declared()[key].locked:
+            continue
+        if key == "model.checkpoint":
+            text = None if settings.infotext.disregard_model else _checkpoint(kept, lookup)
+        elif key == "model.vae":
+            text = lookup.vae(text) or text
+        if text is None:
+            continue
+        try:
+            value = checked(declared()[key], text)
+        except BadInput:
+            continue
+        seen.add(key)
+        if value != now[key]:
+            made.append((label, key, value))
+    return made
+
+
+def _checkpoint(kept: Mapping[str, str], lookup: Lookup) -> str | None:
+    """By hash, else by name; a checkpoint that is not here cannot be chosen."""
+    for label in ("Model hash", "Model"):
+        title = lookup.checkpoint(kept[label]) if label in kept else None
+        if title is not None:
+            return title
+    return None
+
+
+def pasted_overrides(texts: list[str]) -> dict[str, Any]:
+    """Entries of the page's Override settings, "Clip skip: 2" → {our key: value}. Unreadable values raise BadInput."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        label, _, value = text.partition(":")
+        key = infotext_labels().get(label.strip())
+        if key is not None:
+            values[key] = checked(declared()[key], value.strip())
+    return values
