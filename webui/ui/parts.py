@@ -29,5 +29,12 @@ def slot(elem_id: str, content: str = "", *, classes: Sequence[str] = ()) -> Any
 def in_browser(button: Any, script: str, *, inputs: Sequence[Any] = (), outputs: Sequence[Any] = ()) -> None:
     """Wire a click that runs in the browser only: `script` gets the inputs' values and returns the outputs'."""
     button.click(
-        fn=None, inputs=list(inputs), outputs=list(outputs), js=script, api_visibility="private", show_progress="hidden", queue=False
+        fn=None,
+        inputs=list(inputs),
+        outputs=list(outputs),
+        js=script,
+        api_visibility="private",
+        show_progress="hidden",
+        queue=False,
+        trigger_mode="multiple",
     )

@@ -121,7 +121,7 @@ def _seeds() -> list[Any]:
         tool("🎲️", "txt2img_random_seed")
         tool("♻️", "txt2img_reuse_seed")
         extra = gr.Checkbox(False, label="Extra", elem_id="txt2img_subseed_show", container=False, scale=0, min_width=80)
-    with gr.Group(elem_id="txt2img_seed_extras", elem_classes=["seed-extras"]):
+    with gr.Column(elem_id="txt2img_seed_extras", elem_classes=["seed-extras"], min_width=0):
         with gr.Row(elem_classes=["seed-row"]):
             subseed = number("Variation seed", "txt2img_subseed", -1, min_width=120, scale=1)
             tool("🎲️", "txt2img_random_subseed")
@@ -134,7 +134,7 @@ def _seeds() -> list[Any]:
 
 
 def _results() -> None:
-    with gr.Group(elem_id="txt2img_results_panel", elem_classes=["results-panel"]):
+    with gr.Column(elem_id="txt2img_results_panel", elem_classes=["results-panel"], min_width=0):
         with gr.Column(elem_id="txt2img_gallery_container", elem_classes=["gallery-container"]):
             slot("txt2img_gallery", classes=["maple-gallery"])
         with gr.Row(elem_id="image_buttons_txt2img", elem_classes=["image-buttons"]):

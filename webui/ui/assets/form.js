@@ -16,14 +16,16 @@
     });
   }
 
-  /** Called by the listener with what is in the form; answers with what shall be. */
+  /** Called by the listener with what is in the form; answers with what shall be, undefined for what stays. */
   function filled(tab, ids, values) {
     const now = named(ids, values);
     const work = pending.splice(0);
-    const shall = { ...now };
-    for (const { write } of work) for (const [id, value] of Object.entries(write)) if (ids.includes(id)) shall[id] = value;
-    for (const { resolve } of work) resolve(now);
-    return ids.map((id) => shall[id]);
+    const shall = {};
+    for (const { write } of work) Object.assign(shall, write);
+    // Gradio takes the answer over after we return: whoever reads next must see it.
+    const settled = Object.keys(shall).length ? 20 : 0;
+    setTimeout(() => work.forEach(({ resolve }) => resolve(now)), settled);
+    return ids.map((id) => (id in shall ? shall[id] : undefined));
   }
 
   const read = (tab) => press(tab, {});
