@@ -24,8 +24,9 @@ from starlette.routing import Mount
 
 from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
+from webui.catalog.places import a1111_home_from
 from webui.domain import GenerationRequest
-from webui.gallery import Gallery
+from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, StyleBook
 from webui.jobs import Jobs, Kind, Threads
@@ -57,9 +58,14 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
         frozen_sections=frozen_groups(flags),
         frozen_keys=frozenset(filter(None, flags.freeze_specific_settings.split(","))),
     )
-    catalog = Catalog(root / "cache" / "models.db", folders_from(flags, root))
+    home = a1111_home_from(flags)
+    catalog = Catalog(
+        root / "cache" / "models.db", folders_from(flags, root), vae_path=flags.vae_path, a1111_home=flags.a1111_home,
+        hashes=not flags.no_hashing,
+    )
     gallery = Gallery(lambda: settings.current, root)
-    styles = StyleBook([root / name for name in flags.styles_file or ("styles.csv",)])
+    own_styles = [root / name for name in flags.styles_file or ("styles.csv",)]
+    styles = StyleBook([*own_styles, home.styles] if home else own_styles)
     intake = Intake(settings=settings, catalog=catalog, styles=styles, hooks=hooks)
     jobs = Jobs(root / "cache" / "queue.db", KINDS)
     if hooks.used("on_job"):

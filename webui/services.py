@@ -6,7 +6,7 @@ from typing import Any
 
 from webui.catalog import Catalog
 from webui.domain import GenerationRequest, Job
-from webui.gallery import Gallery
+from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, Names, StyleBook
 from webui.jobs import Jobs

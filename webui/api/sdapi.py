@@ -231,7 +231,8 @@ def parameters(infotext: str, services: Services) -> dict[str, Any]:
 def pictures(job: Job, services: Services) -> list[str]:
     """Its pictures as base64, metadata inside."""
     artifacts = job.result.artifacts if job.result else ()
-    return [base64.b64encode(services.gallery.within(each.path).read_bytes()).decode() for each in artifacts]
+    paths = [services.gallery.within(each.path) for each in artifacts]
+    return [base64.b64encode(path.read_bytes()).decode() for path in paths if path is not None]
 
 
 def decoded(text: str) -> bytes:

@@ -67,6 +67,12 @@ class Generation(BaseModel):
         )  # fmt: skip
 
 
+class PictureGone(NotFound):
+    """A picture of a job is no longer where it was saved. Fields: number."""
+
+    key = "api_picture_gone"
+
+
 def routes(services: Services) -> APIRouter:
     """The routes under /v1."""
     router = APIRouter(prefix="/v1", tags=["Maple"])
@@ -124,6 +130,8 @@ def routes(services: Services) -> APIRouter:
             raise NotFound()
         artifact = result.artifacts[number]
         path = services.gallery.within(artifact.path)
+        if path is None:
+            raise PictureGone(number=number)
         return FileResponse(path, media_type=artifact.media_type, filename=path.name, content_disposition_type="inline")
 
     @router.post("/jobs/{id}/{wish}")

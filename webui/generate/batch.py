@@ -18,7 +18,7 @@ from webui.engine.noise import NoiseStream
 from webui.engine.patches import Patch
 from webui.engine.patches.prediction import DowncastAlphas, Quantized
 from webui.engine.patches.tiling import Tiling
-from webui.engine.preview import preview
+from webui.engine.preview import encoded, preview
 from webui.engine.samplers import sample
 from webui.engine.types import Interrupted
 from webui.engine.vae import NoVae
@@ -172,7 +172,8 @@ def watcher(run: Run, model: LoadedModel) -> Callable[[int, Tensor, Tensor, Tens
             hooks.gather("on_step", step=step, x=x, sigma=sigma, x0=x0)
         due = previews.enabled and previews.every_n_steps > 0 and step % previews.every_n_steps == 0
         if due and run.reporter.preview_wanted(step):
-            run.reporter.preview(*preview(model, x0, previews, folders=run.bench.previews))
+            picture = preview(model, x0, previews.method, folders=run.bench.previews)
+            run.reporter.preview(*encoded(picture, previews.image_format))
         wish = run.reporter.wish()
         if wish is Wish.SHUTDOWN:
             raise ShuttingDown

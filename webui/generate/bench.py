@@ -9,11 +9,12 @@ import torch
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
+from webui.domain import ModelKind
 from webui.domain.errors import MapleError
 from webui.engine import device as devices
 from webui.engine.cache import ModelCache
 from webui.engine.conditioning import ConditioningCache
-from webui.gallery import Gallery
+from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.settings import Settings
 from webui.settings.flags import Flags
@@ -47,7 +48,9 @@ def open_bench(*, catalog: Catalog, gallery: Gallery, hooks: Hooks, flags: Flags
         device, half=half, half_vae=half and not flags.no_half_vae, check_nan=not flags.disable_nan_check
     )
     log.info("computing on %s", torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
-    return Bench(catalog=catalog, gallery=gallery, hooks=hooks, models=ModelCache(device, precision))
+    models = ModelCache(device, precision)
+    previews = tuple(catalog.searched(ModelKind.PREVIEW))
+    return Bench(catalog=catalog, gallery=gallery, hooks=hooks, models=models, previews=previews)
 
 
 def warm(bench: Bench, settings: Settings) -> None:

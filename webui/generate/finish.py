@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +13,10 @@ from torch import Tensor
 
 from webui import __version__
 from webui.domain import Artifact, ModelRecord, Picture, Result
-from webui.gallery import infotext
-from webui.gallery.infotext import InfotextFields
+from webui.gallery.filenames import BatchPlace
+from webui.gallery.infotext import InfotextFields, write
+from webui.gallery.save import grid as make_grid
+from webui.gallery.save import grid_fits
 from webui.generate.batch import Batch, Run, sampler_row
 from webui.jobs.wire import NotStorable, pack
 from webui.prompt.attention import parse_attention
@@ -32,18 +36,18 @@ class Finish:
         self._earlier = {(each.seed, each.subseed): each for each in earlier if not each.grid}
         self._artifacts: list[Artifact] = []
         self._images: list[Image.Image] = []
-        self._texts: list[str] = []
         self._began = datetime.now()
-        self._schedule: str | None = None
+        self._schedule = ""
 
     def has(self, pictures: Sequence[Picture]) -> bool:
         """True when an earlier attempt finished all of these; they are then taken over."""
-        found = [self._earlier.get((each.seed, each.subseed)) for each in pictures]
-        kept = [each for each in found if each is not None and self._run.bench.gallery.exists(each)]
+        found = [self._made_before(each) for each in pictures]
+        kept = [each for each in found if each is not None]
         if len(kept) < len(pictures):
             return False
-        for artifact in kept:
-            self._keep(artifact, self._run.bench.gallery.open(artifact))
+        for artifact, path in kept:
+            with Image.open(path) as image:
+                self._keep(artifact, image.convert("RGB"))
         return True
 
     def add(self, batch: Batch, *, number: int) -> None:
@@ -51,12 +55,11 @@ class Finish:
         self._schedule = batch.schedule
         for place, (picture, tensor) in enumerate(zip(batch.pictures, batch.images, strict=True)):
             image = self._run.bench.hooks.transform("transform_image", to_image(tensor), "image", picture=picture)
-            index = number * self._run.plan.batch_size + place
-            kept = self._earlier.get((picture.seed, picture.subseed))
-            if kept is not None and self._run.bench.gallery.exists(kept):
-                self._keep(kept, image)
+            before = self._made_before(picture)
+            if before is not None:
+                self._keep(before[0], image)
                 continue
-            artifact = self._save(image, picture, batch, index=index)
+            artifact = self._save(image, picture, batch, index=place, iteration=number)
             self._run.reporter.artifact(artifact)
             self._keep(artifact, image)
 
@@ -65,28 +68,48 @@ class Finish:
         grid = self._grid() if len(self._images) > 1 else None
         artifacts = (grid, *self._artifacts) if grid is not None else tuple(self._artifacts)
         return Result(
-            artifacts=artifacts,
-            info=self._info(grid is not None),
-            timings=dict(self._run.meter.timings),
+            artifacts=artifacts, info=self._info(with_grid=grid is not None), timings=dict(self._run.meter.timings),
             stopped=stopped,
-        )
+        )  # fmt: skip
+
+    def _made_before(self, picture: Picture) -> tuple[Artifact, Path] | None:
+        """The picture's file from an earlier attempt, when it is still there."""
+        artifact = self._earlier.get((picture.seed, picture.subseed))
+        path = self._run.bench.gallery.within(artifact.path) if artifact else None
+        return None if artifact is None or path is None else (artifact, path)
 
     def _keep(self, artifact: Artifact, image: Image.Image) -> None:
         self._artifacts.append(artifact)
         self._images.append(image)
-        self._texts.append(artifact.infotext)
 
-    def _save(self, image: Image.Image, picture: Picture, batch: Batch, *, index: int) -> Artifact:
+    def _save(self, image: Image.Image, picture: Picture, batch: Batch, *, index: int, iteration: int) -> Artifact:
         run, saving = self._run, self._run.settings.saving
         fields = self.fields(picture, batch.noise_source, size=image.size, schedule=batch.schedule)
-        for more in run.bench.hooks.gather(
-            "before_save", image=image, infotext=infotext.write(fields), picture=picture
-        ):
-            fields = infotext.with_extras(fields, more)
+        for more in run.bench.hooks.gather("before_save", image=image, infotext=write(fields), picture=picture):
+            fields = replace(fields, extras={**fields.extras, **more})
         wanted = run.plan.request.save and saving.samples_save and (saving.save_incomplete_images or not batch.stopped)
+        return self._written(image, fields, picture, save=wanted, place=self._place(index, iteration))
+
+    def _written(
+        self, image: Image.Image, fields: InfotextFields, picture: Picture, *, save: bool, place: BatchPlace,
+        grid: bool = False,
+    ) -> Artifact:  # fmt: skip
+        """Into the output folder, or into the cache when it is not to be saved. Raises DiskFull, PictureNotSaved."""
+        run, text, request = self._run, write(fields), request_json(self._run, picture)
+        if not save:
+            return run.bench.gallery.blob(
+                image, fields=fields, infotext=text, request_json=request, grid=grid, settings=run.settings
+            )
         return run.bench.gallery.save(
-            image, fields=fields, request_json=request_json(run, picture), kind="txt2img", save=wanted, index=index,
-            batch_size=run.plan.batch_size, began=self._began, styles=run.plan.request.styles, settings=run.settings,
+            image, fields=fields, infotext=text, request_json=request, kind="txt2img", grid=grid, batch=place,
+            settings=run.settings,
+        )  # fmt: skip
+
+    def _place(self, index: int, iteration: int) -> BatchPlace:
+        plan = self._run.plan
+        return BatchPlace(
+            size=plan.batch_size, count=-(-len(plan.pictures) // plan.batch_size), index=index, iteration=iteration,
+            seeds=tuple(each.seed for each in plan.pictures), styles=plan.request.styles, started=self._began,
         )  # fmt: skip
 
     def fields(self, picture: Picture, noise_source: str, *, size: tuple[int, int], schedule: str) -> InfotextFields:
@@ -131,24 +154,20 @@ class Finish:
         """All pictures side by side, when settings and request want it."""
         run, saving = self._run, self._run.settings.saving
         wanted = run.plan.request.save_grid and (run.settings.page.return_grid or saving.grid_save)
-        if not wanted:
+        if not wanted or not grid_fits(self._images, settings=run.settings):
             return None
-        first = run.plan.pictures[0]
-        image = run.bench.gallery.grid(self._images, batch_size=run.plan.batch_size, settings=run.settings)
-        fields = self.fields(
-            first, run.plan.passes[0].noise_source.value, size=self._images[0].size, schedule=self._schedule or ""
-        )
-        artifact = run.bench.gallery.save(
-            image, fields=fields, request_json=request_json(run, first), kind="txt2img", save=saving.grid_save, grid=True,
-            index=0, batch_size=run.plan.batch_size, began=self._began, styles=run.plan.request.styles, settings=run.settings,
-        )  # fmt: skip
+        image = make_grid(self._images, settings=run.settings, batch_size=run.plan.batch_size)
+        first, source = run.plan.pictures[0], run.plan.passes[0].noise_source.value
+        fields = self.fields(first, source, size=self._images[0].size, schedule=self._schedule)
+        artifact = self._written(image, fields, first, save=saving.grid_save, place=self._place(0, 0), grid=True)
         return artifact if run.settings.page.return_grid else None
 
-    def _info(self, with_grid: bool) -> dict[str, Any]:
+    def _info(self, *, with_grid: bool) -> dict[str, Any]:
         run, request, base = self._run, self._run.plan.request, self._run.plan.passes[0]
         made = run.plan.pictures
         stage = base.stages[0]
-        texts = [self._texts[0], *self._texts] if with_grid else self._texts
+        texts = [each.infotext for each in self._artifacts]
+        texts = texts[:1] + texts if with_grid else texts
         return {
             "prompt": made[0].prompt,
             "all_prompts": [each.prompt for each in made],
@@ -174,7 +193,7 @@ class Finish:
             "seed_resize_from_w": request.seed_resize_width,
             "seed_resize_from_h": request.seed_resize_height,
             "denoising_strength": None,
-            "extra_generation_params": {**extras(run, made[0], self._schedule or "")},
+            "extra_generation_params": {**extras(run, made[0], self._schedule)},
             "index_of_first_image": 1 if with_grid else 0,
             "infotexts": texts,
             "styles": list(request.styles),

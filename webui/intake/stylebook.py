@@ -45,8 +45,17 @@ class StyleBook:
 
     def _fresh(self) -> dict[str, Style]:
         with self._lock:
-            stamp = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in style_files(self._paths))
+            stamp = tuple(_stamp(file) for file in style_files(self._paths))
             if stamp != self._stamp:
                 self._styles = {style.name: style for style in read_styles(self._paths)}
                 self._stamp = stamp
             return self._styles
+
+
+def _stamp(file: Path) -> tuple[Path, int, int]:
+    """What changes when the file does; zeros while it is not there."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return file, 0, 0
+    return file, facts.st_mtime_ns, facts.st_size
