@@ -68,7 +68,7 @@ def chunks(
     backtrack: int = 20,
     embeddings: Embeddings | None = None,
 ) -> list[Chunk]:
-    """At least one chunk. A comma at most `backtrack` tokens back is where a full chunk breaks; 0: it breaks at its end."""
+    """At least one chunk. A full chunk breaks after a comma at most `backtrack` tokens back; 0: at its end."""
     ids = tokenizer.encode_many([text for text, _ in parsed])
     builder = _Builder(tokenizer, backtrack)
     for tokens, (text, weight) in zip(ids, parsed, strict=True):
