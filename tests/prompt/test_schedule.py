@@ -50,7 +50,8 @@ ALTERNATES: list[tuple[str, Entries]] = [
     ("[|]", turns("", "")),
 ]
 TEXT = [
-    "[cat]", "[cat:dog]", "[cat:dog:fish]", "[cat:dog:5:6]", "[(a:b:c):d:5]", "a [b", "a ]b[", "[a:b:]", "a:b", "(a:b:c)",
+    "[cat]", "[cat:dog]", "[cat:dog:fish]", "[cat:dog:5:6]", "[(a:b:c):d:5]", "a [b", "a ]b[", "[a:b:]", "a:b",
+    "(a:b:c)",
     "[cat:dog:5%]", "", "test", "猫，狗",
 ]
 UNBALANCED: list[tuple[str, Entries]] = [
@@ -140,7 +141,8 @@ def test_a_ten_megabyte_prompt_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 10_000, "(" * 10_000, "]" * 10_000, "[a:" * 10_000, "[a" * 10_000 + ":5]" * 9_000, "(a" * 10_000 + ")" * 10_000,
+    ["[" * 10_000, "(" * 10_000, "]" * 10_000, "[a:" * 10_000, "[a" * 10_000 + ":5]" * 9_000,
+     "(a" * 10_000 + ")" * 10_000,
      "[" * 10_000 + "]" * 10_000, "[a|" * 10_000 + "]" * 10_000, "[a::5]" * 10_000, "\\" * 99_999, "a\\[" * 30_000],
 )
 def test_ten_thousand_brackets_end_in_a_result(text: str) -> None:
