@@ -403,8 +403,7 @@ def _from_tar(path: Path, source: FileSource) -> Any:
             objects[key] = storage = Storage(dtype)
             _place(storage, source, data.tell(), count)
             data.seek(storage.offset + storage.size)
-        for _ in range(int(_unpickled(path, data, kind_of))):
-            target, root, offset, count = _unpickled(path, data, kind_of)
+        for target, root, offset, count in _unpickled(path, data, kind_of):
             base = objects[root]
             objects[target] = Storage(
                 base.dtype, source, base.offset + offset * base.dtype.itemsize, count * base.dtype.itemsize

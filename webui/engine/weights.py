@@ -245,7 +245,7 @@ def open_safetensors(path: Path) -> Weights:
     source = FileSource(path)
     try:
         header, start = _header(source)
-        metadata = header.pop("__metadata__", {})
+        metadata = {str(key): str(value) for key, value in header.pop("__metadata__", {}).items()}
         entries = {name: _entry(source, start, row) for name, row in header.items()}
     except (ValueError, TypeError, KeyError, AttributeError, UnicodeDecodeError, RecursionError) as error:
         source.close()
@@ -253,7 +253,7 @@ def open_safetensors(path: Path) -> Weights:
     except BrokenFile:
         source.close()
         raise
-    return Weights(path, entries, {str(key): str(value) for key, value in metadata.items()})
+    return Weights(path, entries, metadata)
 
 
 def _header(source: FileSource) -> tuple[dict[str, Any], int]:
