@@ -53,7 +53,10 @@ def test_styles_are_found_again_in_what_they_made(styles: list[Style]) -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "negative"),
-    [("cat", "low"), ("cat, sharp", "low"), ("oil painting of cat, thick", "low"), ("unsharp, detailed", "low"), ("", "")],
+    [
+        ("cat", "low"), ("cat, sharp", "low"), ("oil painting of cat, thick", "low"), ("unsharp, detailed", "low"),
+        ("", ""),
+    ],
 )
 def test_what_only_looks_alike_is_no_style(prompt: str, negative: str) -> None:
     assert match_styles(prompt, negative, [PAINT, SHARP, NOT]) == ([], prompt, negative)

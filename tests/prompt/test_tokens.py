@@ -83,7 +83,8 @@ def test_two_thousand_random_texts_are_cut_as_transformers_cuts_them(tokenizer: 
 
     theirs = CLIPTokenizer(vocab=tokenizer.vocabulary, merges=merges())
     drawn = random.Random(0)
-    pieces = ["a", "cat", "Dog's", "I'LL", "  ", "\n", ",", "!!!", "12345", "héllo", "ÀÉ", "猫", "girl,", "😀", "e\u0301",
+    pieces = ["a", "cat", "Dog's", "I'LL", "  ", "\n", ",", "!!!", "12345", "héllo", "ÀÉ", "猫", "girl,", "😀",
+              "e\u0301",
               "x" * 30, "masterpiece", "1girl", "''", "don't", "²", "½", "_", "-", "(", ":1.2)", "İ"]
     for _ in range(2000):
         text = "".join(drawn.choice(pieces) + drawn.choice(["", " "]) for _ in range(drawn.randint(0, 12)))
