@@ -169,4 +169,6 @@ def test_a1111_names_lead_to_our_keys():
 
 
 def test_both_spellings_of_the_beta_label_are_read():
-    assert infotext_labels()["Beta schedule alpha"] == infotext_labels()["Beta scheduler alpha"] == "sampling.beta_alpha"
+    assert (
+        infotext_labels()["Beta schedule alpha"] == infotext_labels()["Beta scheduler alpha"] == "sampling.beta_alpha"
+    )

@@ -148,8 +148,9 @@ def test_unknown_keys_are_kept_beside_ours(tmp_path: Path):
         store.change({"my_extension_option": object()}, by="owner")
 
 
-@pytest.mark.parametrize(("sections", "keys"), [(["*"], []), (["saving"], []), ([], ["jpeg_quality"]),
-                                                ([], ["saving.jpeg_quality"])])
+@pytest.mark.parametrize(
+    ("sections", "keys"), [(["*"], []), (["saving"], []), ([], ["jpeg_quality"]), ([], ["saving.jpeg_quality"])]
+)
 def test_what_the_launcher_froze_nobody_changes(tmp_path: Path, sections: list[str], keys: list[str]):
     store = SettingsStore(tmp_path / "config.json", frozen_sections=sections, frozen_keys=keys)
     with pytest.raises(FrozenSetting):
@@ -211,8 +212,17 @@ def test_a_linked_file_stays_a_link_and_keeps_its_mode(tmp_path: Path):
 
 
 def test_every_note_and_error_has_both_languages(tmp_path: Path):
-    for key in ("setting_replaced", "setting_migrated", "settings_unreadable", "settings_broken", "setting_frozen",
-                "settings_broken_backup", "setting_wrong_type", "setting_not_a_choice", "settings_not_saved"):
+    for key in (
+        "setting_replaced",
+        "setting_migrated",
+        "settings_unreadable",
+        "settings_broken",
+        "setting_frozen",
+        "settings_broken_backup",
+        "setting_wrong_type",
+        "setting_not_a_choice",
+        "settings_not_saved",
+    ):
         assert all(sentences()[key])
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"jpeg_quality": "x"}), "utf-8")

@@ -22,7 +22,8 @@ MOST_PIXELS = 178_956_970
 MOST_BYTES = 512 * 1024 * 1024
 MOST_SIDECAR = 1024 * 1024
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "MPO")
+Image.init()
+FORMATS = [kind for kind in ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF") if kind in Image.OPEN]
 """Formats that are opened; those Pillow hands to other programs (EPS) are not."""
 
 EXIF_IFD, USER_COMMENT, MAKER_NOTE = 0x8769, 0x9286, 0x927C
