@@ -4,7 +4,9 @@ import logging
 import os
 import sys
 
-from webui.settings.flags import BadFlag, parse
+from webui.domain.errors import MapleError
+from webui.settings.flags import BadFlag, console_language, parse
+from webui.words import explain
 
 
 def main(argv: list[str]) -> int:
@@ -18,7 +20,11 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from webui.app import serve  # after the flags: a bad one answers at once
 
-    return serve(flags)
+    try:
+        return serve(flags)
+    except MapleError as error:  # such as an account that cannot be read
+        print(explain(error, console_language(flags, env=os.environ)), file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

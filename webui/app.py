@@ -127,7 +127,7 @@ class SeesPage:
             asyncio.get_running_loop().call_later(1.5, self._seen.set)
 
 
-def application(services: Services, engine: Engine, *, port: int) -> Any:
+def application(services: Services, engine: Engine, *, port: int, accounts: gate.Accounts) -> Any:
     """The whole ASGI application: API, page, and the gate in front of every route."""
 
     @asynccontextmanager
@@ -146,9 +146,7 @@ def application(services: Services, engine: Engine, *, port: int) -> Any:
         ui.mount(app, services, services.flags)
     # A mount at "/" swallows what was added after it; it must come last.
     app.router.routes.sort(key=lambda route: isinstance(route, Mount) and route.path in ("", "/"))
-    return gate.build(
-        SeesPage(app, engine.seen), policy=gate.policy_from(services.flags, port), accounts=gate.accounts_from(services.flags)
-    )
+    return gate.build(SeesPage(app, engine.seen), policy=gate.policy_from(services.flags, port), accounts=accounts)
 
 
 def behind_the_page(services: Services, engine: Engine) -> None:
@@ -179,24 +177,25 @@ def serve(flags: Flags) -> int:
     # Nothing here may call home: not Gradio, not the hub. Set before either is imported.
     os.environ.update({"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
     language = console_language(flags, env=os.environ)
+    accounts = gate.accounts_from(flags)  # before anything is opened: a broken account ends the start
     services = build(flags)
     services.catalog.walk()
     host = flags.server_name or ("0.0.0.0" if flags.listen or flags.share else "127.0.0.1")
     port = free_port(flags, host)
     engine = Engine(services)
-    app = application(services, engine, port=port)
+    app = application(services, engine, port=port, accounts=accounts)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,
         ssl_keyfile=flags.tls_keyfile, ssl_certfile=flags.tls_certfile, root_path=flags.subpath.rstrip("/"),
         timeout_graceful_shutdown=5, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    announce(server, flags, port, language)
+    announce(server, flags, port, accounts, language)
     server.run()
     return 0 if server.started else 1
 
 
-def announce(server: uvicorn.Server, flags: Flags, port: int, language: str) -> None:
+def announce(server: uvicorn.Server, flags: Flags, port: int, accounts: gate.Accounts, language: str) -> None:
     """Print the address once the server answers, and open the browser when asked to."""
 
     def wait() -> None:
@@ -204,7 +203,7 @@ def announce(server: uvicorn.Server, flags: Flags, port: int, language: str) -> 
             if server.should_exit:
                 return
             time.sleep(0.02)
-        print(gate.announce(flags, port, language=language), flush=True)
+        print(gate.announce(flags, port, accounts, language=language), flush=True)
         if flags.autolaunch:
             scheme = "https" if flags.tls_certfile else "http"
             webbrowser.open(f"{scheme}://127.0.0.1:{port}/")
