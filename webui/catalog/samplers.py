@@ -51,6 +51,8 @@ class SamplerRow:
     """Walks from the model's largest sigma to its smallest on its own; the schedule gives only the first."""
     adaptive: bool = False
     """Chooses its own steps; the number of steps is ignored."""
+    apart: bool = False
+    """Wants the negative prompt's answer by itself too."""
     grid: str = ""
     """Where to find the noise levels it sees instead of the model's own."""
 
@@ -93,7 +95,7 @@ ROWS = (
                second_order=True),
     SamplerRow(name="DDIM", target=f"{STEPS}:ddim", aliases=("ddim",), options=("eta",), timesteps=True),
     SamplerRow(name="DDIM CFG++", target=f"{STEPS}:ddim_cfgpp", aliases=("ddim_cfgpp",), options=("eta",),
-               timesteps=True),
+               timesteps=True, apart=True),
     SamplerRow(name="PLMS", target=f"{STEPS}:plms", aliases=("plms",), timesteps=True),
     SamplerRow(name="UniPC", target=f"{STEPS}:unipc", aliases=("unipc",), options=UNIPC, timesteps=True),
     SamplerRow(name="LCM", target=f"{K}:lcm", aliases=("k_lcm",), grid="webui.engine.prediction:lcm_grid"),

@@ -58,6 +58,7 @@ def sample(
     given = sampler_options(row, options)
     prediction = grid_of(row, prediction)
     x = noise.first()
+    guided.keep_uncond = row.apart
     if row.timesteps:
         given["prediction"] = prediction
         return run(guided, x, schedules.timesteps(row, steps, options), noise=noise, on_step=on_step, **given)

@@ -30,10 +30,14 @@ def dpmpp_sde(
         t, t_after = -sigma.log(), -after.log()
         here, middle, there = (-t).exp(), (-(t + (t_after - t) * 0.5)).exp(), (-t_after).exp()
         down, up = ancestral(here, middle, eta)
-        x_middle = _towards(x, x0, here, down) + _fresh(noise, here, middle) * s_noise * up
+        x_middle = _towards(x, x0, here, down)
+        if eta:
+            x_middle = x_middle + _fresh(noise, here, middle) * s_noise * up
         x0_middle = guided(x_middle, level(x, middle))
         down, up = ancestral(here, there, eta)
-        x = _towards(x, x0_middle, here, down) + _fresh(noise, here, there) * s_noise * up
+        x = _towards(x, x0_middle, here, down)
+        if eta:
+            x = x + _fresh(noise, here, there) * s_noise * up
     return x
 
 
