@@ -25,7 +25,7 @@ from webui.engine.vae import NoVae
 from webui.generate.bench import Bench
 from webui.generate.progress import Meter
 from webui.prompt.networks import extract
-from webui.settings import Settings
+from webui.settings import Previews, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,9 @@ def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
         with run.meter.phase("decoding"):
             images = model.decode(latents)
     for key, fields in model.take_notes():
-        run.reporter.note(key, **fields)
+        # Nobody chose the default method; that its decoder is not there is no news to them.
+        if key != "preview_fell_back" or run.settings.previews.method != Previews().method:
+            run.reporter.note(key, **fields)
     schedule = schedule_used(base)
     return Batch(
         pictures=pictures, images=images, latents=latents, schedule=schedule, noise_source=source, stopped=stopped

@@ -82,7 +82,7 @@ def view(job: Job, language: str, *, preview: int = 0) -> dict[str, Any]:
         "kind": job.kind,
         "state": job.state.value,
         "position": job.position,
-        "progress": job.progress.fraction,
+        "progress": 1.0 if job.state is JobState.DONE else job.progress.fraction,
         "phase": job.progress.phase,
         "phase_text": say(f"phase_{job.progress.phase}", language),
         "step": job.progress.step,

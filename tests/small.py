@@ -1,0 +1,91 @@
+"""A server in miniature for tests: a whole tiny checkpoint that takes real prompts, and every part around it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from webui.domain import Artifact, Progress, Wish
+
+
+def save_small_checkpoint(path: Path, *, with_vae: bool = True) -> Path:
+    """A seeded SD 1 checkpoint of a few MB in LDM layout with CLIP's whole vocabulary."""
+    import torch
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from safetensors.torch import save_file
+    from transformers.models.clip.configuration_clip import CLIPTextConfig
+    from transformers.models.clip.modeling_clip import CLIPTextModel
+
+    from webui.engine.keys import to_ldm
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 32, 32, 32), cross_attention_dim=64, layers_per_block=2, attention_head_dim=8,
+        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4, norm_num_groups=32,
+        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1, latent_channels=4, scaling_factor=0.18215,
+    )  # fmt: skip
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=1, vocab_size=49408,
+            bos_token_id=49406, eos_token_id=49407,
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        # With default gain 1 and bias 0 the mean of the states is 0, which "Original" emphasis divides by.
+        text.final_layer_norm.bias.add_(0.3)
+        for name, weights in unet.named_parameters():
+            if "attn2" in name:
+                weights.mul_(4.0)  # so that prompts matter
+    state = to_ldm(unet=unet, vae=vae, text_encoder=text)
+    kept = {name: value.half().contiguous() for name, value in state.items() if with_vae or "first_stage" not in name}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(kept, path)
+    return path
+
+
+class Ears:
+    """A Reporter that remembers. `wishes`: what is wished when that step is done; `looking`: somebody watches."""
+
+    def __init__(self, *, wishes: dict[int, Wish] | None = None, looking: bool = False, earlier: tuple[Artifact, ...] = ()):
+        self.wishes = wishes or {}
+        self.looking = looking
+        self.earlier = earlier
+        self.progress: list[Progress] = []
+        self.previews: list[tuple[bytes, str]] = []
+        self.artifacts: list[Artifact] = []
+        self.notes: list[tuple[str, dict[str, Any]]] = []
+        self.on_report: Callable[[Progress], None] | None = None
+        self._wish = Wish.NONE
+
+    def report(self, progress: Progress) -> None:
+        self.progress.append(progress)
+        if progress.phase == "sampling" and progress.done in self.wishes:
+            self._wish = self.wishes.pop(progress.done)
+        if self.on_report:
+            self.on_report(progress)
+
+    def preview_wanted(self, step: int) -> bool:
+        return self.looking
+
+    def preview(self, picture: bytes, media_type: str) -> None:
+        self.previews.append((picture, media_type))
+
+    def artifact(self, artifact: Artifact) -> None:
+        self.artifacts.append(artifact)
+
+    def finished(self) -> tuple[Artifact, ...]:
+        return self.earlier
+
+    def note(self, key: str, **fields: Any) -> None:
+        self.notes.append((key, fields))
+
+    def wish(self) -> Wish:
+        return self._wish
+
+    def served(self, wish: Wish) -> None:
+        if self._wish is wish:
+            self._wish = Wish.NONE
