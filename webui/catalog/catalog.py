@@ -442,7 +442,7 @@ class Catalog:
         known = self._current(record)
         if known is not None and known.sha256:
             return known.sha256
-        if record.sha256 and known is None:
+        if record.sha256 and hashing.stamp(record.path, record) == (record.size, record.mtime_ns):
             return record.sha256
         if not self._hashes:
             return ""

@@ -187,7 +187,7 @@ def _vae(keys: Keys) -> Found | str:
 
 
 def _taesd(keys: Keys) -> Found | str:
-    names = ("1.weight", "decoder.1.weight", "decoder.layers.1.weight")
+    names = ("1.weight", "decoder.1.weight", "decoder.layers.0.weight")
     for name in names:
         shape = keys.shape(name)
         if len(shape) == 4 and shape[0] == 64 and shape[1] in (4, 16) and shape[2:] == (3, 3):

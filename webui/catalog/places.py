@@ -78,6 +78,13 @@ def folders_from(flags: object, data_root: Path) -> Mapping[ModelKind, Sequence[
     return {kind: _places(kind, flags, data_root, models=models, home=home) for kind in FOLDERS}
 
 
+def make_folders(folders: Mapping[ModelKind, Sequence[Folder]]) -> None:
+    """Create our own folders that are not there yet; never one that a flag or `--a1111-home` names."""
+    for folder in (folder for places in folders.values() for folder in places if folder.origin == FROM_MODELS):
+        if CONTROLNET_EXTENSION.parts[-2:] != folder.path.parts[-2:]:
+            folder.path.mkdir(parents=True, exist_ok=True)
+
+
 def _places(kind: ModelKind, flags: object, data_root: Path, *, models: Path, home: A1111Home | None) -> list[Folder]:
     names, attributes = FOLDERS[kind]
     found = [

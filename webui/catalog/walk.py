@@ -147,7 +147,7 @@ class _Walk:
         self._hidden = hidden
         self._visited: dict[object, _Visit] = {}
         self._files: dict[object, int] = {}
-        self._names: list[list[str]] = []
+        self._names: list[list[tuple[Path, str]]] = []  # (root, name) of every way to each file found
         self._found: list[Listed] = []
         self._links: list[tuple[_Visit, str]] = []
         self._mirrors: list[tuple[_Visit, _Visit]] = []
@@ -158,10 +158,11 @@ class _Walk:
         while self._links:
             visit, name = self._links.pop(0)
             self._follow(visit, name)
+        walked = [tuple(names) for names in self._names]
         for first, second in self._mirrors:
-            self._mirror(first, second)
+            self._mirror(walked, first, second)
         for one, names in zip(self._found, self._names, strict=True):
-            aliases = tuple(dict.fromkeys(name for name in names if name != one.name))
+            aliases = tuple(dict.fromkeys(name for _, name in names if name != one.name))
             self._walked.listed.append(replace(one, aliases=aliases))
 
     def _start(self, place: int, folder: Folder) -> None:
@@ -199,7 +200,7 @@ class _Walk:
         """Lists one folder's models; gives the folders below it."""
         try:
             with os.scandir(visit.folder) as entries:
-                entries = [entry for entry in entries if self._wanted(entry)]
+                entries = sorted(filter(self._wanted, entries), key=lambda entry: entry.name)
         except OSError as error:
             self._deny(visit.folder, error)
             return []
@@ -264,7 +265,7 @@ class _Walk:
         name = visit.below(stem)
         who = (kind, _identity(path, stat), stat.st_size, stat.st_mtime_ns)
         if who in self._files:
-            self._names[self._files[who]].append(name)
+            self._names[self._files[who]].append((visit.root, name))
             return
         one = Listed(
             kind=kind,
@@ -286,7 +287,7 @@ class _Walk:
     def _keep(self, who: object, one: Listed) -> None:
         self._files[who] = len(self._found)
         self._found.append(one)
-        self._names.append([one.name])
+        self._names.append([(one.root, one.name)])
 
     def _kind_of(self, file: str, beside: Mapping[str, str]) -> ModelKind | None:
         stem, ending = os.path.splitext(file.lower())
@@ -324,12 +325,15 @@ class _Walk:
         )
         self._keep((self._kind, str(visit.folder)), one)
 
-    def _mirror(self, first: _Visit, second: _Visit) -> None:
-        """Other names of what lies below a folder that was reached a second time."""
+    def _mirror(self, walked: Sequence[tuple[tuple[Path, str], ...]], first: _Visit, second: _Visit) -> None:
+        """Other names of what lies below a folder that was reached a second time, one link deep.
+
+        Names made by other mirrors are left alone: folders that link to each other would have them without end.
+        """
         start = first.below("")
-        for place, one in enumerate(self._found):
-            if one.root == first.root and one.name.startswith(start):
-                self._names[place].append(second.below(one.name.removeprefix(start)))
+        for place, ways in enumerate(walked):
+            reached = [name for root, name in ways if root == first.root and name.startswith(start)]
+            self._names[place].extend((second.root, second.below(name.removeprefix(start))) for name in reached)
 
 
 def _identity(path: Path, stat: os.stat_result) -> object:
