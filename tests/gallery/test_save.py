@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -163,6 +164,27 @@ def test_many_workers_lose_no_picture(tmp_path: Path):
         open_picture(tmp_path / name)
 
 
+WORKER = """
+import sys
+from pathlib import Path
+from PIL import Image
+from webui.gallery.infotext import InfotextFields
+from webui.gallery.save import Gallery
+from webui.settings import Settings
+gallery = Gallery(Settings, Path(sys.argv[1]))
+for seed in range(12):
+    gallery.save(Image.new("RGB", (8, 8)), fields=InfotextFields(seed=int(sys.argv[2]) + seed), infotext="x")
+"""
+
+
+def test_two_processes_lose_no_picture(tmp_path: Path):
+    house = Path(__file__).parents[2]
+    both = [subprocess.Popen([sys.executable, "-c", WORKER, tmp_path, start], cwd=house) for start in ("100", "200")]
+    assert [process.wait(60) for process in both] == [0, 0]
+    seeds = sorted(int(Path(name).stem.split("-")[1]) for name in files(tmp_path))
+    assert seeds == [*range(100, 112), *range(200, 212)]
+
+
 def test_large_pictures_get_a_jpg_beside_them(tmp_path: Path):
     gallery = made(tmp_path, target_side_length=100)
     artifact = save(gallery, noise(200, 50))
@@ -236,9 +258,9 @@ def test_only_pictures_and_texts_of_the_output_folders_are_served(tmp_path: Path
     root = tmp_path / "数据 [1]"
     root.mkdir()
     outside = tmp_path / "elsewhere"
-    gallery = made(root, outdir_img2img_samples=str(outside))
+    gallery = made(root, outdir_grids=str(outside))
     saved = Path(save(gallery, kind="txt2img").path)
-    elsewhere = Path(save(gallery, kind="img2img").path)
+    elsewhere = Path(save(gallery, grid=True).path)
     assert gallery.within(saved) == gallery.within(str(saved.relative_to(root))) == saved
     assert gallery.within(elsewhere) == elsewhere
     (root / "config.json").write_text("{}")

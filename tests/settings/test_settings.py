@@ -29,9 +29,7 @@ A1111_DEFAULTS = {
     "img_downscale_threshold": 4.0, "target_side_length": 4000, "img_max_size_mp": 200, "save_incomplete_images": False,
     "save_to_dirs": True, "grid_save_to_dirs": True, "directories_filename_pattern": "[date]",
     "directories_max_prompt_words": 8, "outdir_samples": "", "outdir_txt2img_samples": "outputs/txt2img-images",
-    "outdir_img2img_samples": "outputs/img2img-images", "outdir_extras_samples": "outputs/extras-images",
     "outdir_grids": "", "outdir_txt2img_grids": "outputs/txt2img-grids",
-    "outdir_img2img_grids": "outputs/img2img-grids",
     "sd_vae": "Automatic", "sd_vae_overrides_per_model_preferences": True, "auto_vae_precision": True,
     "CLIP_stop_at_last_layers": 1, "sd_checkpoints_limit": 1, "tiling": False, "randn_source": "GPU",
     "eta_noise_seed_delta": 0, "eta_ancestral": 1.0, "eta_ddim": 0.0, "s_churn": 0.0, "s_tmin": 0.0, "s_tmax": 0.0,
@@ -49,8 +47,7 @@ A1111_DEFAULTS = {
     "add_user_name_to_info": False, "add_version_to_infotext": True, "textual_inversion_add_hashes_to_infotext": True,
     "disable_weights_auto_swap": True, "infotext_skip_pasting": (), "infotext_styles": "Apply if any",
     "auto_backcompat": True, "interrupt_after_current": True, "show_progress_in_title": True, "return_grid": True,
-    "disable_token_counters": False, "api_enable_requests": True, "api_forbid_local_requests": True,
-    "api_useragent": "",
+    "disable_token_counters": False,
 }  # fmt: skip
 OURS = {"sd_model_checkpoint", "quicksettings_list"}  # "" for null; the row of quick settings Chinese users know
 
@@ -80,13 +77,14 @@ def test_settings_cannot_be_changed_in_place():
 
 def test_every_folder_and_pattern_is_locked():
     for row in declared().values():
-        if row.group in ("paths", "api") or "pattern" in row.stored or "outdir" in row.stored:
+        if row.group == "paths" or "pattern" in row.stored or "outdir" in row.stored:
             assert row.locked, row.key
 
 
 @pytest.mark.parametrize("name", [
-    "outdir_save", "outdir_init_images", "temp_dir", "grid_zip_filename_pattern", "control_net_models_path",
-    "control_net_modules_path", "control_net_detectedmap_dir", "api_some_future_thing", "disabled_extensions",
+    "outdir_save", "outdir_img2img_samples", "temp_dir", "api_enable_requests", "grid_zip_filename_pattern",
+    "control_net_models_path", "control_net_modules_path",
+    "control_net_detectedmap_dir", "api_some_future_thing", "disabled_extensions",
     "disable_all_extensions", "wildcard_folder", "run_command",
 ])  # fmt: skip
 def test_unknown_keys_that_name_places_are_locked_too(name: str):

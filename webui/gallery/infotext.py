@@ -366,6 +366,8 @@ def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> t
             values[name] = number
     if infotext.fields:
         values |= _unvaried(kept, skipped)
+        if "Tiling" not in skipped:
+            values["tiling"] = kept.get("Tiling") == "True"
     if "Sampler" in kept:
         values |= _sampler(kept["Sampler"], kept.get("Schedule type", "Automatic"), lookup)
     elif "Schedule type" in infotext.fields and "Schedule type" in kept:

@@ -20,11 +20,10 @@ from webui.settings.declared import (
     overlay,
 )
 from webui.settings.errors import FrozenSetting, NotAChoice, SettingsNotSaved, WrongType
-from webui.settings.groups import Api, InfotextSettings, Model, Page, Paths, Previews, Sampling, Saving, Settings
+from webui.settings.groups import InfotextSettings, Model, Page, Paths, Previews, Sampling, Saving, Settings
 from webui.settings.store import SettingsStore, to_a1111
 
 __all__ = [
-    "Api",
     "Declared",
     "FrozenSetting",
     "InfotextSettings",

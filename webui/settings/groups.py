@@ -119,12 +119,6 @@ class Paths:
     outdir_txt2img_samples: Annotated[
         str, Control("Output directory for txt2img images", a1111="outdir_txt2img_samples", locked=True)
     ] = "outputs/txt2img-images"
-    outdir_img2img_samples: Annotated[
-        str, Control("Output directory for img2img images", a1111="outdir_img2img_samples", locked=True)
-    ] = "outputs/img2img-images"
-    outdir_extras_samples: Annotated[
-        str, Control("Output directory for images from extras tab", a1111="outdir_extras_samples", locked=True)
-    ] = "outputs/extras-images"
     outdir_grids: Annotated[
         str,
         Control(
@@ -134,9 +128,6 @@ class Paths:
     outdir_txt2img_grids: Annotated[
         str, Control("Output directory for txt2img grids", a1111="outdir_txt2img_grids", locked=True)
     ] = "outputs/txt2img-grids"
-    outdir_img2img_grids: Annotated[
-        str, Control("Output directory for img2img grids", a1111="outdir_img2img_grids", locked=True)
-    ] = "outputs/img2img-grids"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -605,20 +596,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
-    """What the HTTP API may do; never changed through it."""
-
-    enable_requests: Annotated[
-        bool,
-        Control("Allow http:// and https:// URLs for input images in API", a1111="api_enable_requests", locked=True),
-    ] = True
-    forbid_local_requests: Annotated[
-        bool, Control("Forbid URLs to local resources", a1111="api_forbid_local_requests", locked=True)
-    ] = True
-    useragent: Annotated[str, Control("User agent for requests", a1111="api_useragent", locked=True)] = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one moment. A change makes a new one."""
 
@@ -629,4 +606,3 @@ class Settings:
     previews: Previews = field(default_factory=Previews)
     infotext: InfotextSettings = field(default_factory=InfotextSettings)
     page: Page = field(default_factory=Page)
-    api: Api = field(default_factory=Api)
