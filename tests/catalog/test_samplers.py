@@ -11,14 +11,17 @@ from webui.catalog.samplers import SAMPLERS, TooFewSteps, check_steps, named_sch
 from webui.catalog.schedules import SCHEDULES
 from webui.domain.errors import OutOfRange, UnknownSampler, UnknownSchedule
 
+# fmt: off
 A1111_ORDER = [
-    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler", "LMS", "Heun",
-    "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++", "PLMS", "UniPC", "LCM",
+    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler",
+    "LMS", "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++", "PLMS", "UniPC",
+    "LCM",
 ]
 A1111_SCHEDULES = [
-    "Automatic", "Uniform", "Karras", "Exponential", "Polyexponential", "SGM Uniform", "KL Optimal", "Align Your Steps", "Simple",
-    "Normal", "DDIM", "Beta",
+    "Automatic", "Uniform", "Karras", "Exponential", "Polyexponential", "SGM Uniform", "KL Optimal", "Align Your Steps",
+    "Simple", "Normal", "DDIM", "Beta",
 ]
+# fmt: on
 
 
 def test_samplers_and_schedules_stand_in_a1111s_order():

@@ -1,6 +1,7 @@
 """The Brownian tree draws torchsde's numbers and behaves as Brownian motion."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,10 +21,12 @@ def draw(seed: int) -> torch.Tensor:
 @pytest.mark.parametrize("seed", [0, 1, 4294967295, 2**40])
 @pytest.mark.parametrize(("lo", "hi"), [(0.029167, 14.6146), (0.1, 10.0)])
 def test_increments_are_torchsdes(seed: int, lo: float, hi: float):
-    theirs = torchsde.BrownianTree(torch.tensor(lo).double(), torch.zeros(SHAPE), torch.tensor(hi).double(), entropy=seed)
+    theirs = torchsde.BrownianTree(
+        torch.tensor(lo).double(), torch.zeros(SHAPE), torch.tensor(hi).double(), entropy=seed
+    )
     mine = BrownianTree(lo, hi, entropy=seed, draw=draw)
     places = [lo, *np.sort(np.random.default_rng(seed).uniform(lo, hi, 7)).tolist(), hi]
-    for start, end in [*zip(places, places[1:], strict=False), (places[1], places[6]), (lo, hi)]:
+    for start, end in [*pairwise(places), (places[1], places[6]), (lo, hi)]:
         assert torch.allclose(mine.increment(start, end), theirs(start, end), atol=1e-5)
 
 

@@ -70,11 +70,19 @@ def test_cond_is_pushed_away_from_uncond():
 
 
 def test_and_parts_add_with_their_weights():
-    parts = Fixed([[(states(3.0), 1.0), (states(5.0), 0.5), (states(6.0), -1.0)], [(states(4.0), 1.0)]], [states(1.0), states(2.0)])
+    parts = Fixed(
+        [[(states(3.0), 1.0), (states(5.0), 0.5), (states(6.0), -1.0)], [(states(4.0), 1.0)]],
+        [states(1.0), states(2.0)],
+    )
     model = Model()
     answer = build(model, parts, cfg_scale=2.0)(X, SIGMA)
     assert values(answer) == [1 + 2 * (2 * 1.0 + 4 * 0.5 + 5 * -1.0), 2 + 2 * 2]
-    assert [(call.rows, call.weight) for call in model.heard[0][0]] == [((0, 1), 1.0), ((0,), 0.5), ((0,), -1.0), ((0, 1), 1.0)]
+    assert [(call.rows, call.weight) for call in model.heard[0][0]] == [
+        ((0, 1), 1.0),
+        ((0,), 0.5),
+        ((0,), -1.0),
+        ((0, 1), 1.0),
+    ]
     assert model.heard[0][0][1].x.shape[0] == 1
 
 
@@ -178,10 +186,13 @@ def test_cfgpp_takes_the_negatives_noise():
         model = Model()
         guide = build(model, cfg_scale=scale)
         stream = NoiseStream([1, 2], shape=(4, 2, 2), source=NoiseSource.CPU)
-        return sample(row, guide, stream, prediction, steps=5, schedule=automatic, options={}, on_step=lambda *_: None), model
+        return sample(
+            row, guide, stream, prediction, steps=5, schedule=automatic, options={}, on_step=lambda *_: None
+        ), model
 
     (at_one, model), (at_full, _), (at_none, _) = made(1.0), made(12.5), made(0.0)
     assert model.roles() == [COND, UNCOND]
-    # The answer is a constant here: x ends at sqrt(a) x0 + what is left of the noise, whose share is the negative's alone.
+    # The answers are constants here: x ends at sqrt(a) x0 and what is left of the noise, which the negative alone leads.
     middle = at_none + (at_full - at_none) / 12.5
     assert torch.allclose(at_one, middle, atol=1e-4)
+

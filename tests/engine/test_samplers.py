@@ -1,12 +1,13 @@
-"""Samplers reach closed-form answers with their order, agree with diffusers' schedulers, and treat a batch as its pictures.
+"""Samplers reach closed-form answers with their order, agree with diffusers', and treat a batch as its pictures.
 
-Data here is Gaussian with deviation S: then x0 = x S²/(S² + sigma²) is the exact denoiser, and the exact flow scales x with
-sqrt(S² + sigma²).
+Data here is Gaussian with deviation S: then x0 = x S²/(S² + sigma²) is the exact denoiser, and the exact flow scales x
+with sqrt(S² + sigma²).
 """
 
 import math
 import pkgutil
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -69,11 +70,22 @@ def row_of(name: str) -> SamplerRow:
 
 
 def made(
-    name: str, steps: int, seeds: list[int], denoiser: Callable[[Tensor, Tensor], Tensor] = uneven, size: int = 8, **options: Any
+    name: str,
+    steps: int,
+    seeds: list[int],
+    denoiser: Callable[[Tensor, Tensor], Tensor] = uneven,
+    size: int = 8,
+    **options: Any,
 ) -> Tensor:
     assert AUTOMATIC is not None
     return sample(
-        row_of(name), Guided(denoiser), noise(seeds, size), EPS, steps=steps, schedule=AUTOMATIC, options=options,  # type: ignore[arg-type]
+        row_of(name),
+        Guided(denoiser),
+        noise(seeds, size),
+        EPS,
+        steps=steps,
+        schedule=AUTOMATIC,
+        options=options,  # type: ignore[arg-type]
         on_step=silent,
     )
 
@@ -81,16 +93,29 @@ def made(
 def test_every_row_resolves_and_takes_its_options():
     for row in SAMPLERS:
         function = pkgutil.resolve_name(row.target)
-        names = function.__code__.co_varnames if not hasattr(function, "__wrapped__") else function.__wrapped__.__code__.co_varnames
+        names = (
+            function.__code__.co_varnames
+            if not hasattr(function, "__wrapped__")
+            else function.__wrapped__.__code__.co_varnames
+        )
         assert {*row.options, *row.extras} <= set(names), row.name
 
 
 @pytest.mark.parametrize(
     ("name", "order", "options"),
     [
-        ("Euler", 1, {}), ("Euler a", 1, {"eta": 0.0}), ("Heun", 2, {}), ("DPM2", 2, {}), ("DPM2 a", 2, {"eta": 0.0}),
-        ("DPM++ 2S a", 2, {"eta": 0.0}), ("DPM++ 2M", 2, {}), ("DPM++ SDE", 2, {"eta": 0.0}), ("DPM++ 2M SDE", 2, {"eta": 0.0}),
-        ("DPM++ 2M SDE Heun", 2, {"eta": 0.0}), ("DPM++ 3M SDE", 2, {"eta": 0.0}), ("LMS", 2, {}),
+        ("Euler", 1, {}),
+        ("Euler a", 1, {"eta": 0.0}),
+        ("Heun", 2, {}),
+        ("DPM2", 2, {}),
+        ("DPM2 a", 2, {"eta": 0.0}),
+        ("DPM++ 2S a", 2, {"eta": 0.0}),
+        ("DPM++ 2M", 2, {}),
+        ("DPM++ SDE", 2, {"eta": 0.0}),
+        ("DPM++ 2M SDE", 2, {"eta": 0.0}),
+        ("DPM++ 2M SDE Heun", 2, {"eta": 0.0}),
+        ("DPM++ 3M SDE", 2, {"eta": 0.0}),
+        ("LMS", 2, {}),
     ],
 )
 def test_halving_the_steps_divides_the_error_by_its_order(name: str, order: int, options: dict[str, Any]):
@@ -124,7 +149,16 @@ def test_dpm_fast_spends_exactly_its_steps(calls: int):
     assert guided.calls == calls
 
 
-STOCHASTIC = ["Euler a", "DPM2 a", "DPM++ 2S a", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE", "DPM fast"]
+STOCHASTIC = [
+    "Euler a",
+    "DPM2 a",
+    "DPM++ 2S a",
+    "DPM++ SDE",
+    "DPM++ 2M SDE",
+    "DPM++ 2M SDE Heun",
+    "DPM++ 3M SDE",
+    "DPM fast",
+]
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)
@@ -189,8 +223,8 @@ def test_steps_are_told_in_order_and_may_end_the_walk(name: str):
 
 @pytest.mark.parametrize(
     ("name", "steps", "calls"),
-    [("Euler", 6, 6), ("Heun", 6, 11), ("DPM2", 6, 11), ("DPM++ SDE", 6, 11), ("DPM++ 2M", 6, 6), ("DDIM", 5, 4), ("PLMS", 5, 5), ("UniPC", 5, 5),
-     ("LCM", 4, 4)],
+    [("Euler", 6, 6), ("Heun", 6, 11), ("DPM2", 6, 11), ("DPM++ SDE", 6, 11), ("DPM++ 2M", 6, 6), ("DDIM", 5, 4),
+     ("PLMS", 5, 5), ("UniPC", 5, 5), ("LCM", 4, 4)],
 )  # fmt: skip
 def test_model_calls_are_as_many_as_a1111_makes(name: str, steps: int, calls: int):
     guided = Guided(uneven)
@@ -208,7 +242,16 @@ def test_the_start_is_scaled_by_sigma_or_as_sgm_does():
 
     for name, options in (("Euler", {}), ("Euler", {"sgm_noise_multiplier": True}), ("DDIM", {})):
         with pytest.raises(Interrupted):
-            sample(row_of(name), Guided(uneven), noise([1]), EPS, steps=4, schedule=AUTOMATIC, options=options, on_step=watch)  # type: ignore[arg-type]
+            sample(
+                row_of(name),
+                Guided(uneven),
+                noise([1]),
+                EPS,
+                steps=4,
+                schedule=AUTOMATIC,
+                options=options,
+                on_step=watch,
+            )  # type: ignore[arg-type]
     plain = noise([1]).first()
     alpha = EPS.alphas_cumprod[751]
     for start, scale in zip(starts, (EPS.sigma_max, math.hypot(1, EPS.sigma_max), float(alpha) ** -0.5), strict=True):
@@ -227,7 +270,7 @@ def test_lms_weights_integrate_polynomials_exactly():
 def test_restart_climbs_back_from_twenty_steps_on():
     def climbs(steps: int) -> tuple[int, int]:
         walked = restart_steps(karras(steps, 0.03, 14.6))
-        ups = sum(bool(after[0] > before[1]) for before, after in zip(walked, walked[1:], strict=False))
+        ups = sum(bool(after[0] > before[1]) for before, after in pairwise(walked))
         return len(walked), ups
 
     assert climbs(19) == (19, 0)
@@ -248,7 +291,9 @@ def as_eps(x: Tensor, t: int) -> Tensor:
 @pytest.mark.parametrize("eta", [0.0, 0.5])
 def test_ddim_is_diffusers_ddim(eta: float):
     steps = 10
-    theirs = DDIMScheduler(**DIFFUSERS, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading")
+    theirs = DDIMScheduler(
+        **DIFFUSERS, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading"
+    )
     theirs.set_timesteps(steps)
     stream = noise([5])
     x = stream.first()
@@ -266,7 +311,16 @@ def test_unipc_is_diffusers_unipc(variant: str, order: int):
     )
     theirs.set_timesteps(steps)
     x = noise([5]).first()
-    mine = unipc(uneven, x, torch.arange(steps), noise=noise([5]), on_step=silent, prediction=EPS, unipc_variant=variant, unipc_order=order)
+    mine = unipc(
+        uneven,
+        x,
+        torch.arange(steps),
+        noise=noise([5]),
+        on_step=silent,
+        prediction=EPS,
+        unipc_variant=variant,
+        unipc_order=order,
+    )
     for t in theirs.timesteps:
         x = theirs.step(as_eps(x, int(t)), t, x).prev_sample
     assert float((mine - x).norm() / x.norm()) < 1e-3

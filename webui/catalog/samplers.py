@@ -66,6 +66,7 @@ SDE = "webui.engine.samplers.sde"
 DPM = "webui.engine.samplers.dpm_solver"
 STEPS = "webui.engine.samplers.timesteps"
 
+# fmt: off
 ROWS = (
     SamplerRow(name="DPM++ 2M", target=f"{K}:dpmpp_2m", aliases=("k_dpmpp_2m",), default_schedule="Karras"),
     SamplerRow(name="DPM++ SDE", target=f"{SDE}:dpmpp_sde", aliases=("k_dpmpp_sde",), default_schedule="Karras",
@@ -74,8 +75,8 @@ ROWS = (
                default_schedule="Exponential", options=ANCESTRAL, brownian=True),
     SamplerRow(name="DPM++ 2M SDE Heun", target=f"{SDE}:dpmpp_2m_sde", aliases=("k_dpmpp_2m_sde_heun",),
                default_schedule="Exponential", options=ANCESTRAL, extras={"solver": "heun"}, brownian=True),
-    SamplerRow(name="DPM++ 2S a", target=f"{K}:dpmpp_2s_ancestral", aliases=("k_dpmpp_2s_a",), default_schedule="Karras",
-               options=ANCESTRAL, second_order=True, uses_ensd=True),
+    SamplerRow(name="DPM++ 2S a", target=f"{K}:dpmpp_2s_ancestral", aliases=("k_dpmpp_2s_a",),
+               default_schedule="Karras", options=ANCESTRAL, second_order=True, uses_ensd=True),
     SamplerRow(name="DPM++ 3M SDE", target=f"{SDE}:dpmpp_3m_sde", aliases=("k_dpmpp_3m_sde",),
                default_schedule="Exponential", options=ANCESTRAL, brownian=True, discard_penultimate=True),
     SamplerRow(name="Euler a", target=f"{K}:euler_ancestral", aliases=("k_euler_a", "k_euler_ancestral"),
@@ -100,6 +101,7 @@ ROWS = (
     SamplerRow(name="UniPC", target=f"{STEPS}:unipc", aliases=("unipc",), options=UNIPC, timesteps=True),
     SamplerRow(name="LCM", target=f"{K}:lcm", aliases=("k_lcm",), grid="webui.engine.prediction:lcm_grid"),
 )
+# fmt: on
 
 
 def samplers() -> Registry[SamplerRow]:

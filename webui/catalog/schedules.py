@@ -1,4 +1,5 @@
-"""The table of schedule types: how sigmas fall from noise to picture. Rows only; the functions are in `engine/schedules.py`.
+"""The table of schedule types: how sigmas fall from noise to picture. Rows only; the functions are in
+`engine/schedules.py`.
 
 Add one: a function there, a row here. `takes` names what the function wants beyond (n, sigma_min, sigma_max).
 """
@@ -29,6 +30,7 @@ class ScheduleRow:
         return "prediction" in self.takes
 
 
+# fmt: off
 ROWS = (
     ScheduleRow(name="Automatic", key="automatic"),
     ScheduleRow(name="Uniform", key="uniform", target="webui.engine.schedules:uniform", takes=("prediction",)),
@@ -47,6 +49,7 @@ ROWS = (
     ScheduleRow(name="Beta", key="beta", target="webui.engine.schedules:beta",
                 takes=("prediction", "beta_alpha", "beta_beta")),
 )
+# fmt: on
 
 
 def schedules() -> Registry[ScheduleRow]:

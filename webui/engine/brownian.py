@@ -2,7 +2,8 @@
 
 A dyadic tree fixed by its seed alone (Li et al. 2020, "Scalable Gradients for Stochastic Differential Equations",
 section 4): the same numbers come out whatever the steps are. It draws what torchsde's `BrownianTree` draws (0.2.6,
-tolerance 1e-6, a pool of 24), but takes its normal numbers from the noise source of the run, which torchsde cannot be told.
+tolerance 1e-6, a pool of 24), but takes its normal numbers from the noise source of the run, which torchsde cannot be
+told.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Classifier-free guidance: from the prompts of a batch to the calls a model is asked, and back to one x0.
 
-x0 = uncond + cfg_scale · Σ weight · (cond − uncond), over the AND parts of each picture's prompt (Ho & Salimans 2022; Liu et
-al. 2022, "Compositional Visual Generation"). What has unequal token counts goes in separate calls.
+x0 = uncond + cfg_scale · Σ weight · (cond − uncond), over the AND parts of each picture's prompt (Ho & Salimans 2022;
+Liu et al. 2022, "Compositional Visual Generation"). What has unequal token counts goes in separate calls.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,8 @@ class Guidance:
         self.keep_uncond = False
         """True: ask the negative prompt even where the joined answer has no need of it."""
         self.uncond = torch.empty(0)
-        """x0 (batch, c, h, w) of the negative prompt alone at the last call, or of the prompt where that was skipped."""
+        """x0 (batch, c, h, w) of the negative prompt alone at the last call, or of the prompt where that was
+        skipped."""
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """x0 (batch, c, h, w) for x (batch, c, h, w) at sigma (batch,), in k-diffusion scale."""
@@ -128,12 +129,19 @@ def guided(
 ) -> Guidance:
     """Guidance for one batch and one pass; make a new one for each.
 
-    Options: s_min_uncond, s_min_uncond_all, skip_early_cond. `on_call` is told before each evaluation and may raise to end
-    the sampling. At cfg_scale 1 the negative prompt has no weight left and is not asked.
+    Options: s_min_uncond, s_min_uncond_all, skip_early_cond. `on_call` is told before each evaluation and may raise
+    to end the sampling. At cfg_scale 1 the negative prompt has no weight left and is not asked.
     """
     return Guidance(
-        wrap_denoise(denoise) if wrap_denoise else denoise, conditioning, cfg_scale=cfg_scale, batch=batch, steps=steps,
-        second_order=second_order, options=options or {}, on_call=on_call, wrap_guided=wrap_guided,
+        wrap_denoise(denoise) if wrap_denoise else denoise,
+        conditioning,
+        cfg_scale=cfg_scale,
+        batch=batch,
+        steps=steps,
+        second_order=second_order,
+        options=options or {},
+        on_call=on_call,
+        wrap_guided=wrap_guided,
     )
 
 
@@ -162,8 +170,12 @@ def _call(role: str, x: Tensor, sigma: Tensor, members: Sequence[tuple[int, Tens
     rows = tuple(row for row, _ in members)
     whole = rows == tuple(range(x.shape[0]))
     return Call(
-        role=role, rows=rows, weight=weight, context=torch.stack([states for _, states in members]),
-        x=x if whole else x[list(rows)], sigma=sigma if whole else sigma[list(rows)],
+        role=role,
+        rows=rows,
+        weight=weight,
+        context=torch.stack([states for _, states in members]),
+        x=x if whole else x[list(rows)],
+        sigma=sigma if whole else sigma[list(rows)],
     )
 
 

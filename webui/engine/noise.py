@@ -1,8 +1,8 @@
 """Noise, number for number as A1111 draws it: one generator per picture, so a batch equals its pictures made alone.
 
-Sources: CPU (torch's Mersenne Twister), NV (the Philox numbers an NVIDIA card would draw, computed on any machine) and GPU
-(the card's own generator). Where there is no CUDA card, NV stands for GPU: it gives the numbers that those who made their
-seeds on a card have.
+Sources: CPU (torch's Mersenne Twister), NV (the Philox numbers an NVIDIA card would draw, computed on any machine)
+and GPU (the card's own generator). Where there is no CUDA card, NV stands for GPU: it gives the numbers that those
+who made their seeds on a card have.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,8 +45,8 @@ UNIT_2PI = np.float32(2.3283064e-10 * 6.2831855)
 class PhiloxGenerator:
     """What `torch.randn(..., device="cuda")` gives, for tensors small enough that each thread draws once.
 
-    Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), then Box-Muller; of the four words
-    of a block two make the one normal number that is used.
+    Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), then Box-Muller; of the four
+    words of a block two make the one normal number that is used.
     """
 
     def __init__(self, seed: int) -> None:
@@ -55,8 +55,12 @@ class PhiloxGenerator:
 
     def randn(self, shape: Shape) -> Tensor:
         count = int(np.prod(shape))
-        words = [np.full(count, self._calls, np.uint32), np.zeros(count, np.uint32),
-                 np.arange(count, dtype=np.uint32), np.zeros(count, np.uint32)]
+        words = [
+            np.full(count, self._calls, np.uint32),
+            np.zeros(count, np.uint32),
+            np.arange(count, dtype=np.uint32),
+            np.zeros(count, np.uint32),
+        ]
         self._calls += 1
         first, second = _philox(words, self._key)
         u = first * UNIT + UNIT / 2
@@ -129,8 +133,8 @@ def paste_centred(noise: Tensor, onto: Tensor) -> Tensor:
 class NoiseStream:
     """The noise of one batch, in the order samplers take it; fulfils `engine.types.Noise`.
 
-    `shape` (c, h, w) of one picture's latent; `seed_resize` (width, height) in pixels, (0, 0) for none; `ensd` is added to
-    the seeds for everything after the first noise; `strength` 0..1 mixes in the noise of `subseeds`.
+    `shape` (c, h, w) of one picture's latent; `seed_resize` (width, height) in pixels, (0, 0) for none; `ensd` is
+    added to the seeds for everything after the first noise; `strength` 0..1 mixes in the noise of `subseeds`.
     """
 
     def __init__(

@@ -88,7 +88,8 @@ class Prediction:
         return ((1 - fraction) * table[t.floor().long()] + fraction * table[t.ceil().long()]).exp()
 
     def c_in(self, sigma: Tensor) -> Tensor:
-        """What x is multiplied with before the network sees it (Karras et al. 2022, table 1, VP), same shape as sigma."""
+        """What x is multiplied with before the network sees it (Karras et al. 2022, table 1, VP), same shape as
+        sigma."""
         return 1 / (sigma**2 + 1) ** 0.5
 
     def to_x0(self, x: Tensor, model_output: Tensor, sigma: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ def _timesteps(n: int, lo: float, hi: float, prediction: Prediction) -> Tensor:
 
 
 def chosen(row: ScheduleRow, sampler: SamplerRow) -> ScheduleRow:
-    """The schedule that is really used: Automatic is the sampler's own, else Uniform. Raises LookupError for neither."""
+    """The schedule that is really used: Automatic is the sampler's own, else Uniform. Raises LookupError."""
     if row.target:
         return row
     found = SCHEDULES.find(sampler.default_schedule or "Uniform")
@@ -117,8 +117,8 @@ def sigmas(
 ) -> Tensor:
     """Falling sigmas for n steps of a sampler, fp32 on the CPU, mostly n + 1 of them with a closing 0.
 
-    Options: rho, sigma_min, sigma_max (0: the default), beta_alpha, beta_beta, discard_penultimate, use_old_karras_sigmas,
-    sdxl. With discard_penultimate one more is computed and the last before 0 is left out.
+    Options: rho, sigma_min, sigma_max (0: the default), beta_alpha, beta_beta, discard_penultimate, sdxl,
+    use_old_karras_sigmas. With discard_penultimate one more is computed and the last before 0 is left out.
     """
     options = options or {}
     row = chosen(row, sampler)

@@ -1,7 +1,8 @@
 """Samplers: pure functions that walk a noisy latent down to a picture, and `sample`, which starts and feeds one.
 
-`k` (sigma space), `sde` (Brownian noise), `dpm_solver` (its own steps), `timesteps` (variance-preserving). Add one: a function
-that fulfils `engine.types.SamplerFn`, and a row in `catalog/samplers.py`. May import engine's types, prediction and schedules.
+`k` (sigma space), `sde` (Brownian noise), `dpm_solver` (its own steps), `timesteps` (variance-preserving). Add one: a
+function that fulfils `engine.types.SamplerFn`, and a row in `catalog/samplers.py`. May import engine's types,
+prediction and schedules.
 """
 
 import math
@@ -23,7 +24,8 @@ __all__ = ["sample", "sampler_options"]
 
 
 def sampler_options(row: SamplerRow, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the row's function is handed: its own options where set, its extras. `eta` falls back to eta_ancestral/eta_ddim."""
+    """What the row's function is handed: its own options where set, its extras. `eta` falls back to
+    eta_ancestral/eta_ddim."""
     given = {name: options[name] for name in row.options if options.get(name) is not None}
     if "eta" in row.options and "eta" not in given:
         kept = options.get("eta_ddim" if row.timesteps else "eta_ancestral")
@@ -51,8 +53,8 @@ def sample(
 ) -> Tensor:
     """From seeds to latents (batch, c, h, w) in k-diffusion scale at the last sigma, mostly 0.
 
-    Draws the starting noise and scales it: by the first sigma, by sqrt(1 + sigma²) with `sgm_noise_multiplier`, not at all
-    for timestep samplers. Raises what `on_step` raises, OutOfRange and TooFewSteps.
+    Draws the starting noise and scales it: by the first sigma, by sqrt(1 + sigma²) with `sgm_noise_multiplier`, not
+    at all for timestep samplers. Raises what `on_step` raises, OutOfRange and TooFewSteps.
     """
     run: SamplerFn = pkgutil.resolve_name(row.target)
     given = sampler_options(row, options)

@@ -1,7 +1,7 @@
 """DPM-Solver of orders 1 to 3 with fixed and with adaptive steps; Lu et al. 2022, "DPM-Solver".
 
-These walk t = -log sigma from the model's largest sigma to its smallest, so `sigmas` gives only the two ends (and `steps` the
-number of model calls of `dpm_fast`).
+These walk t = -log sigma from the model's largest sigma to its smallest, so `sigmas` gives only the two ends (and
+`steps` the number of model calls of `dpm_fast`).
 """
 
 import math
@@ -72,8 +72,15 @@ def fast_orders(calls: int) -> list[int]:
 
 @torch.no_grad()
 def dpm_fast(
-    guided: Guided, x: Tensor, sigmas: Tensor, *, noise: Noise, on_step: OnStep, steps: int,
-    eta: float = 0.0, s_noise: float = 1.0,
+    guided: Guided,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    steps: int,
+    eta: float = 0.0,
+    s_noise: float = 1.0,
 ) -> Tensor:
     """Even steps in -log sigma that spend `steps` model calls; Appendix D of the paper, with ancestral noise."""
     eps = _eps_of(guided)

@@ -1,11 +1,12 @@
 """Samplers in sigma space whose noise, if any, comes from the pictures' own generators.
 
-Each walks x (batch, c, h, w), x0 + sigma * noise, down `sigmas` and returns it at the last; `guided(x, sigma)` is x0. The
-formulas are of Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models" unless said
-otherwise; that the numbers agree with k-diffusion's is what parity checks.
+Each walks x (batch, c, h, w), x0 + sigma * noise, down `sigmas` and returns it at the last; `guided(x, sigma)` is x0.
+The formulas are of Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models" unless
+said otherwise; that the numbers agree with k-diffusion's is what parity checks.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -39,8 +40,16 @@ class Churn:
 
 @torch.no_grad()
 def euler(
-    guided: Guided, x: Tensor, sigmas: Tensor, *, noise: Noise, on_step: OnStep,
-    s_churn: float = 0.0, s_tmin: float = 0.0, s_tmax: float = math.inf, s_noise: float = 1.0,
+    guided: Guided,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    s_churn: float = 0.0,
+    s_tmin: float = 0.0,
+    s_tmax: float = math.inf,
+    s_noise: float = 1.0,
 ) -> Tensor:
     """Euler steps; Algorithm 2 without the correction."""
     churned = Churn(len(sigmas) - 1, noise, s_churn, s_tmin, s_tmax, s_noise)
@@ -69,8 +78,16 @@ def euler_ancestral(
 
 @torch.no_grad()
 def heun(
-    guided: Guided, x: Tensor, sigmas: Tensor, *, noise: Noise, on_step: OnStep,
-    s_churn: float = 0.0, s_tmin: float = 0.0, s_tmax: float = math.inf, s_noise: float = 1.0,
+    guided: Guided,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    s_churn: float = 0.0,
+    s_tmin: float = 0.0,
+    s_tmax: float = math.inf,
+    s_noise: float = 1.0,
 ) -> Tensor:
     """Heun steps; Algorithm 2."""
     churned = Churn(len(sigmas) - 1, noise, s_churn, s_tmin, s_tmax, s_noise)
@@ -93,8 +110,16 @@ def _heun_step(guided: Guided, x: Tensor, x0: Tensor, sigma: Tensor, after: Tens
 
 @torch.no_grad()
 def dpm_2(
-    guided: Guided, x: Tensor, sigmas: Tensor, *, noise: Noise, on_step: OnStep,
-    s_churn: float = 0.0, s_tmin: float = 0.0, s_tmax: float = math.inf, s_noise: float = 1.0,
+    guided: Guided,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    s_churn: float = 0.0,
+    s_tmin: float = 0.0,
+    s_tmax: float = math.inf,
+    s_noise: float = 1.0,
 ) -> Tensor:
     """Midpoint steps in log sigma, after DPM-Solver-2 (Lu et al. 2022)."""
     churned = Churn(len(sigmas) - 1, noise, s_churn, s_tmin, s_tmax, s_noise)
@@ -218,15 +243,15 @@ def restart_steps(sigmas: Tensor) -> list[tuple[Tensor, Tensor]]:
     """(sigma, next) of every step: from 20 steps on, some are spent on coming down again from 2 to 0.1."""
     total = len(sigmas) - 1
     if total < 20:
-        return list(zip(sigmas[:-1], sigmas[1:], strict=True))
+        return list(pairwise(sigmas))
     again, times = (total // 4, 2) if total >= 36 else (9, 1)
     sigmas = karras(total - again * times, sigmas[-2].item(), sigmas[0].item())
     bottom, top = (int((sigmas - place).abs().argmin()) for place in (0.1, 2.0))
-    steps = list(zip(sigmas[:-1], sigmas[1:], strict=True))
+    steps = list(pairwise(sigmas))
     if top >= bottom:
         return steps
     climb = karras(again + 1, sigmas[bottom].item(), sigmas[top].item())[:-1]
-    return steps[:bottom] + list(zip(climb[:-1], climb[1:], strict=True)) * times + steps[bottom:]
+    return steps[:bottom] + list(pairwise(climb)) * times + steps[bottom:]
 
 
 SIGMA_DATA = 0.5
@@ -239,8 +264,8 @@ def lcm(
 ) -> Tensor:
     """Jump to x0, noise it again; Luo et al. 2023, "Latent Consistency Models", Algorithm 3.
 
-    The model is asked at the nearest of the fifty levels it was distilled for, with x at the real one: scaled so that the
-    network sees the same input, its noise is then used at the real sigma.
+    The model is asked at the nearest of the fifty levels it was distilled for, with x at the real one: it is scaled
+    so that the network sees the same input, and the noise it finds is used at the real sigma.
     """
     for step, sigma, after in pairs(sigmas):
         grid = prediction.sigmas[prediction.nearest(sigma)]

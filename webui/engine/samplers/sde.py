@@ -48,8 +48,15 @@ def _towards(x: Tensor, x0: Tensor, sigma: Tensor, down: Tensor) -> Tensor:
 
 @torch.no_grad()
 def dpmpp_2m_sde(
-    guided: Guided, x: Tensor, sigmas: Tensor, *, noise: Noise, on_step: OnStep,
-    eta: float = 1.0, s_noise: float = 1.0, solver: str = "midpoint",
+    guided: Guided,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    solver: str = "midpoint",
 ) -> Tensor:
     """DPM-Solver++(2M) for the SDE; `solver` "midpoint" or "heun" is how the previous x0 comes in."""
     before: Tensor | None = None

@@ -53,10 +53,17 @@ def _ddim(
 
 @torch.no_grad()
 def ddim(
-    guided: Guided, x: Tensor, timesteps: Tensor, *, noise: Noise, on_step: OnStep, prediction: Prediction,
+    guided: Guided,
+    x: Tensor,
+    timesteps: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    prediction: Prediction,
     eta: float = 0.0,
 ) -> Tensor:
     """Song et al. 2021, "Denoising Diffusion Implicit Models", equation 12."""
+
     def answer(x: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
         x0, _ = _asked(guided, x, alpha)
         return x0, x0
@@ -70,10 +77,17 @@ CFGPP_SCALE = 12.5
 
 @torch.no_grad()
 def ddim_cfgpp(
-    guided: GuidedApart, x: Tensor, timesteps: Tensor, *, noise: Noise, on_step: OnStep, prediction: Prediction,
+    guided: GuidedApart,
+    x: Tensor,
+    timesteps: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    prediction: Prediction,
     eta: float = 0.0,
 ) -> Tensor:
     """Chung et al. 2024, "CFG++", Algorithm 2: a small step of guidance, noised again without it."""
+
     def answer(x: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
         joined, _ = _asked(guided, x, alpha)
         return guided.uncond + (joined - guided.uncond) / CFGPP_SCALE, guided.uncond
@@ -149,8 +163,16 @@ def _interpolated(x: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
 
 @torch.no_grad()
 def unipc(
-    guided: Guided, x: Tensor, timesteps: Tensor, *, noise: Noise, on_step: OnStep, prediction: Prediction,
-    unipc_variant: str = "bh1", unipc_skip_type: str = "time_uniform", unipc_order: int = 3,
+    guided: Guided,
+    x: Tensor,
+    timesteps: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep,
+    prediction: Prediction,
+    unipc_variant: str = "bh1",
+    unipc_skip_type: str = "time_uniform",
+    unipc_order: int = 3,
     unipc_lower_order_final: bool = True,
 ) -> Tensor:
     """Zhao et al. 2023, "UniPC", Algorithms 5 to 8, predicting x0; as many steps as there are timesteps.
@@ -177,7 +199,9 @@ def unipc(
         (snr, x0), h = past[0], snrs[index] - past[0][0]
         alpha = log_alphas[index].exp()
         # sigma / sigma_before = alpha exp(-snr) / (alpha_before exp(-snr_before))
-        plain = (log_alphas[index] - log_alphas[index - 1] - h).exp().float() * x - (alpha * torch.expm1(-h)).float() * x0
+        plain = (log_alphas[index] - log_alphas[index - 1] - h).exp().float() * x - (
+            alpha * torch.expm1(-h)
+        ).float() * x0
         bends = [((other - snr) / h, earlier - x0) for other, earlier in past[1:order]]
         predict, correct = update(h, [float(place) for place, _ in bends])
         scale = alpha.float()
