@@ -6,9 +6,10 @@ from typing import Any
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import samplers
 from webui.catalog.schedules import schedules
-from webui.domain import ModelKind, ModelRecord
+from webui.domain import Family, ModelKind, ModelRecord
 from webui.domain.errors import NotFound
 from webui.services import Services
+from webui.settings import a1111_to_key, declared, flat
 from webui.ui.txt2img import Offered
 
 DEMO = "maple.config"
@@ -27,7 +28,10 @@ def choices(services: Services) -> dict[str, Any]:
     checkpoints = [record for record in services.catalog.models(ModelKind.CHECKPOINT) if not record.reason]
     vaes = [record.filename for record in services.catalog.models(ModelKind.VAE) if not record.reason]
     return {
-        "checkpoints": [{"title": record.title, "name": record.name, "offers": offers(record)} for record in checkpoints],
+        "checkpoints": [
+            {"title": record.title, "name": record.name, "offers": offers(record), "known": record.family is not Family.UNKNOWN}
+            for record in checkpoints
+        ],
         "vaes": ["Automatic", "None", *vaes],
         "styles": [
             {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
@@ -39,11 +43,23 @@ def choices(services: Services) -> dict[str, Any]:
         "now": {
             "checkpoint": _chosen(services),
             "vae": settings.model.vae,
-            "clip_skip": settings.model.clip_skip,
+            "quick": _quick(services),
             "interrupt_after_current": settings.page.interrupt_after_current,
             "show_progress_in_title": settings.page.show_progress_in_title,
             "token_counters": not settings.page.disable_token_counters,
+            "return_grid": settings.page.return_grid,
         },
+    }
+
+
+def _quick(services: Services) -> dict[str, Any]:
+    """Values of the quick settings that are no lists of files, by element id."""
+    values = flat(services.settings.current)
+    keys = [key for key in map(a1111_to_key, values["page.quicksettings_list"]) if key is not None]
+    return {
+        f"setting_{declared()[key].stored}": ", ".join(values[key]) if isinstance(values[key], tuple) else values[key]
+        for key in keys
+        if key not in ("model.checkpoint", "model.vae")
     }
 
 

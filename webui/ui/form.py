@@ -3,13 +3,12 @@
 Override entries are A1111's: "Clip skip: 2" is a label of an infotext and a value, in force for one request.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from webui.domain import GenerationRequest
 from webui.domain.errors import BadInput
-from webui.settings import declared, flat, infotext_labels
-from webui.settings import Settings
+from webui.gallery.infotext import pasted_overrides
 
 TEXTS = {
     "txt2img_prompt": "prompt",
@@ -37,7 +36,7 @@ VARIATION_WHOLES = {
 VARIATION_NUMBERS = {"txt2img_subseed_strength": "subseed_strength"}
 """These two count only while Extra is ticked."""
 
-NAMED = {"model.clip_skip": "clip_skip", "model.vae": "vae", "model.checkpoint": "checkpoint"}
+NAMED = {"model.clip_skip": "clip_skip", "model.vae": "vae", "model.checkpoint": "checkpoint", "model.tiling": "tiling"}
 """Settings that a request names itself: an override of one takes that field's place."""
 
 
@@ -57,29 +56,28 @@ def request_from(values: Mapping[str, Any]) -> GenerationRequest:
     found |= _numbers(values, WHOLES, whole=True) | _numbers(values, NUMBERS, whole=False)
     if variation:
         found |= _numbers(values, VARIATION_WHOLES, whole=True) | _numbers(values, VARIATION_NUMBERS, whole=False)
-    overrides = overrides_from(_texts(values.get("txt2img_override_settings")))
+    overrides = pasted_overrides(_texts(values.get("txt2img_override_settings")))
+    found["tiling"] = bool(values.get("txt2img_tiling"))
     for key, field in NAMED.items():
         if key in overrides:
             found[field] = overrides.pop(key)
-    if isinstance(found.get("clip_skip"), str):
-        found |= _numbers(found, {"clip_skip": "clip_skip"}, whole=True)
     return GenerationRequest(
         **found,
         styles=tuple(_texts(values.get("txt2img_styles"))),
-        tiling=bool(values.get("txt2img_tiling")),
         overrides=overrides,
     )
 
 
 def _numbers(values: Mapping[str, Any], table: Mapping[str, str], *, whole: bool) -> dict[str, Any]:
+    """Numbers as they were sent: 5 stays 5, because an infotext says "CFG scale: 5" and not 5.0."""
     found: dict[str, Any] = {}
     for id, field in table.items():
         value = values.get(id)
         if value is None or value == "":
             continue
         try:
-            number = float(value)
-            found[field] = int(value if isinstance(value, int) else number) if whole else number
+            number = value if isinstance(value, int | float) and not isinstance(value, bool) else float(value)
+            found[field] = int(number) if whole or number == int(number) else number
         except (TypeError, ValueError, OverflowError):
             raise FieldNotANumber(field=field, value=str(value)[:80]) from None
     return found
@@ -89,42 +87,15 @@ def _texts(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 
-def overrides_from(entries: Sequence[str]) -> dict[str, Any]:
-    """Settings by dotted key for entries "Label: value"; entries of labels we do not know are passed over."""
-    found: dict[str, Any] = {}
-    for entry in entries:
-        label, _, value = entry.partition(":")
-        key = infotext_labels().get(label.strip())
-        if key is not None:
-            found[key] = value.strip()
-    return found
-
-
-def entries_for(overrides: Mapping[str, Any]) -> list[str]:
-    """Entries "Label: value" for settings by dotted key, those with an infotext label."""
-    rows = declared()
-    return [
-        f"{rows[key].control.infotext}: {value}" for key, value in overrides.items() if key in rows and rows[key].control.infotext
-    ]
-
-
-def values_from(request: GenerationRequest, *, given: Sequence[str] = ()) -> dict[str, Any]:
-    """The form's values for a request read from an infotext; `given`, when there is any, names the fields it really says."""
-    shown = {id: getattr(request, field) for id, field in (TEXTS | WHOLES | NUMBERS).items() if not id.startswith("setting_")}
-    varied = bool(request.subseed_strength or request.seed_resize_width > 0 or request.seed_resize_height > 0)
-    shown["txt2img_subseed_show"] = varied
-    if varied:
-        shown |= {id: getattr(request, field) for id, field in (VARIATION_WHOLES | VARIATION_NUMBERS).items()}
-    shown |= {"txt2img_tiling": request.tiling, "txt2img_styles": list(request.styles)}
-    if not given:
-        return shown
-    every = TEXTS | WHOLES | NUMBERS | VARIATION_WHOLES | VARIATION_NUMBERS
-    return {id: value for id, value in shown.items() if every.get(id) is None or every[id] in given}
-
-
-def entries_from(request: GenerationRequest, settings: Settings) -> list[str]:
-    """What an infotext asks of the settings and the settings do not already say, as override entries."""
-    now = flat(settings)
-    asked = {key: getattr(request, field) for key, field in NAMED.items() if getattr(request, field) not in (None, "")}
-    asked |= dict(request.overrides)
-    return entries_for({key: value for key, value in asked.items() if key not in now or now[key] != value})
+def values_from(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The form's values for request fields that an infotext gives; a field it does not name stays as it is."""
+    every = {field: id for id, field in (TEXTS | WHOLES | NUMBERS | VARIATION_WHOLES | VARIATION_NUMBERS).items()}
+    shown = {every[field]: value for field, value in found.items() if field in every and not every[field].startswith("setting_")}
+    if "styles" in found:
+        shown["txt2img_styles"] = list(found["styles"])
+    if "tiling" in found:
+        shown["txt2img_tiling"] = bool(found["tiling"])
+    if "subseed_strength" in found or "seed_resize_width" in found:
+        varied = found.get("subseed_strength") or max(found.get("seed_resize_width", 0), found.get("seed_resize_height", 0)) > 0
+        shown["txt2img_subseed_show"] = bool(varied)
+    return shown

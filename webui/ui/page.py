@@ -7,7 +7,7 @@ and for extensions that wait for DOMContentLoaded. So the HTML is changed on its
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -17,7 +17,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from webui.services import Services
 from webui.ui.gradio6 import gr
+from webui.ui.routes import routes
+from webui.ui.shell import build
 from webui.words import page as sentences
 from webui.words.labels import LABELS
 
@@ -108,7 +111,7 @@ def asset_routes(found: Mapping[str, Asset]) -> APIRouter:
 class WithHead:
     """ASGI: puts `tags` after <head> of the page's HTML, takes out what points off this machine, lets all else through."""
 
-    def __init__(self, app: ASGIApp, tags: bytes) -> None:
+    def __init__(self, app: ASGIApp, tags: Callable[[], bytes]) -> None:
         self.app = app
         self.tags = tags
 
@@ -117,7 +120,7 @@ class WithHead:
             await self.app(scope, receive, send)
             return
         plain = [(key, value) for key, value in scope["headers"] if key != b"accept-encoding"]
-        await self.app({**scope, "headers": plain}, receive, _Rewriting(send, self.tags))
+        await self.app({**scope, "headers": plain}, receive, _Rewriting(send, self.tags()))
 
 
 def _below_root(scope: Scope) -> str:
@@ -168,13 +171,9 @@ def _is_card(meta: bytes) -> bool:
     return b'"og:' in tag or b'"twitter:' in tag
 
 
-def mount(app: FastAPI, services: Any, flags: Any = None) -> None:
+def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     """Put the page at / of `app`, after every other route. Call it last: what is mounted at the root swallows the rest."""
-    from webui.ui.routes import routes
-    from webui.ui.shell import build
-
     found = assets()
-    boot = {"theme": getattr(flags, "theme", None) or "", "language": ""}
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
     page = build(services, flags)
@@ -183,8 +182,16 @@ def mount(app: FastAPI, services: Any, flags: Any = None) -> None:
     )
     for route in app.router.routes:
         if isinstance(route, Mount) and route.path in ("", "/"):
-            route.app = GZipMiddleware(WithHead(route.app, head(found, boot)), minimum_size=1024, compresslevel=5)
+            route.app = GZipMiddleware(WithHead(route.app, lambda: head(found, boot(services, flags))), minimum_size=1024, compresslevel=5)
     app.router.routes.sort(key=lambda route: isinstance(route, Mount) and route.path in ("", "/"))
+
+
+def boot(services: Services, flags: Any) -> dict[str, Any]:
+    """What holds before a browser has a choice of its own: flags first, then the settings; "" follows the browser."""
+    page = services.settings.current.page
+    theme = getattr(flags, "theme", None) or page.theme
+    spoken = getattr(flags, "language", "") or page.language
+    return {"theme": "" if theme == "auto" else theme, "language": "" if spoken == "auto" else spoken}
 
 
 def _theme() -> Any:

@@ -5,12 +5,14 @@ a path from the browser. Where a route touches a file or the database it is a pl
 thread and the event loop stays free.
 """
 
+import asyncio
 import functools
 import io
 import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,8 +21,9 @@ from typing import Any, ClassVar, Literal
 from fastapi import APIRouter, Body, Request, Response, UploadFile
 from fastapi.responses import FileResponse, StreamingResponse
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 
-from webui.domain import Job, JobState, Wish
+from webui.domain import Job, JobState, ModelKind, Wish
 from webui.domain.errors import BadInput, NotFound
 from webui.domain.result import Artifact
 from webui.gallery import infotext, metadata
@@ -30,7 +33,8 @@ from webui.prompt.styles import Style
 from webui.prompt.tokens import ClipTokenizer
 from webui.services import Services
 from webui.ui.choices import choices
-from webui.ui.form import entries_from, request_from, values_from
+from webui.ui.form import request_from, values_from
+from webui.ui.lookup import FormLookup
 from webui.ui.settings_form import settings_form
 from webui.words import language_of
 
@@ -41,6 +45,7 @@ SMALL = 360
 """Longest side of a thumbnail, pixels."""
 MOST_UPLOAD = 256 * 1024 * 1024
 FOREVER = "private, max-age=31536000, immutable"
+ENDED: Any = object()
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -136,10 +141,14 @@ def _jobs(router: APIRouter, services: Services) -> None:
     async def events(id: str, request: Request) -> StreamingResponse:
         jobs.get(id, owner=owner_of(request))
         tongue = language(request)
+        period = services.settings.current.previews.refresh_period / 1000
 
         async def stream() -> AsyncIterator[str]:
-            async for job in changes(jobs, id):
-                yield ": still here\n\n" if job is None else f"data: {json.dumps(shown(services, job, tongue))}\n\n"
+            async for job in at_most_every(period, changes(jobs, id)):
+                if job is None:
+                    yield ": still here\n\n"
+                else:
+                    yield f"data: {json.dumps(await run_in_threadpool(shown, services, job, tongue))}\n\n"
 
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
@@ -157,6 +166,37 @@ def _jobs(router: APIRouter, services: Services) -> None:
         return shown(services, jobs.get(id), language(request))
 
 
+async def at_most_every(period: float, jobs: AsyncIterator[Job | None]) -> AsyncIterator[Job | None]:
+    """Jobs as they come, but only the newest of each `period` seconds, and a closed one at once. None passes through."""
+    held: Job | None = None
+    said = -period
+    coming = asyncio.ensure_future(anext(jobs, ENDED))
+    try:
+        while True:
+            wait = max(0.0, said + period - time.monotonic()) if held else None
+            await asyncio.wait({coming}, timeout=wait)
+            if not coming.done():
+                assert held is not None
+                yield held
+                held, said = None, time.monotonic()
+                continue
+            job = coming.result()
+            if job is ENDED:
+                if held is not None:
+                    yield held
+                return
+            coming = asyncio.ensure_future(anext(jobs, ENDED))
+            if job is None:
+                yield None
+            elif job.state.final or time.monotonic() - said >= period:
+                yield job
+                held, said = None, time.monotonic()
+            else:
+                held = job
+    finally:
+        coming.cancel()
+
+
 def _pictures(router: APIRouter, services: Services) -> None:
     def artifact(id: str, number: int, request: Request) -> tuple[Artifact, Path]:
         result = services.jobs.get(id, owner=owner_of(request)).result
@@ -164,8 +204,8 @@ def _pictures(router: APIRouter, services: Services) -> None:
             raise NoSuchPicture(id=id, number=number)
         found = result.artifacts[number]
         path = services.gallery.within(found.path)
-        if not path.is_file():
-            raise PictureGone(name=path.name)
+        if path is None:
+            raise PictureGone(name=Path(found.path).name)
         return found, path
 
     @router.get("/picture/{id}/{number}")
@@ -266,7 +306,7 @@ def _form(router: APIRouter, services: Services) -> None:
 
     @router.post("/refresh/{kind}")
     def refresh(kind: Literal["checkpoint", "vae"]) -> dict[str, Any]:
-        services.catalog.refresh()
+        services.catalog.refresh(ModelKind(kind))
         return {"refreshed": kind}
 
     @router.post("/tokens")
@@ -326,11 +366,16 @@ def _last(services: Services, owner: str) -> str:
 
 
 def _read(services: Services, text: str) -> dict[str, Any]:
-    if not text:
+    """{"infotext", "values" by element id, "overrides" as entries}; {} for no text."""
+    if not text.strip():
         return {}
-    request = infotext.request_from(text)
-    settings = services.settings.current
-    return {"infotext": text, "values": values_from(request), "overrides": entries_from(request, settings), "notes": []}
+    lookup = FormLookup(catalog=services.catalog, styles_at_hand=services.styles)
+    found, overrides = infotext.request_from(infotext.read(text), settings=services.settings.current, lookup=lookup)
+    values = values_from(found)
+    # Tiling has a box of its own on the page.
+    values |= {"txt2img_tiling": bool(value) for _, key, value in overrides if key == "model.tiling"}
+    entries = [f"{label}: {value}" for label, key, value in overrides if key != "model.tiling"]
+    return {"infotext": text, "values": values, "overrides": entries}
 
 
 def _settings(router: APIRouter, services: Services) -> None:

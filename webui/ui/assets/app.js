@@ -141,6 +141,13 @@
   maple.tab = (name) => maple.at(`#tab_${name}-button`)?.click();
   maple.visible = (element) => Boolean(element && element.getClientRects().length);
 
+  /** What the Settings page says: "dark", "light", or "auto" for the system's. */
+  maple.follow = (theme) => {
+    try { localStorage.removeItem("maple.theme"); } catch { /* nothing was kept */ }
+    const dark = theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+    document.body.classList.toggle("dark", dark);
+  };
+
   function isDark() { return document.body.classList.contains("dark"); }
 
   function corner(slot) {

@@ -57,28 +57,27 @@
   }
 
   /** Fetch /internal/choices and put them into the drop-downs; what is chosen stays chosen while it exists. */
-  async function refreshLists({ first = false } = {}) {
+  async function refreshLists({ first = false, again = false } = {}) {
     lists = await maple.ask("internal/choices");
     const now = first ? {} : await read("txt2img");
     const checkpoints = lists.checkpoints.map((model) => model.title);
     const styles = lists.styles.map((style) => style.name);
     const chosen = {
-      checkpoint: nearest(checkpoints, first ? lists.now.checkpoint : now.setting_sd_model_checkpoint, checkpoints[0] ?? null),
-      vae: nearest(lists.vaes, first ? lists.now.vae : now.setting_sd_vae, "Automatic"),
+      checkpoint: nearest(checkpoints, first || again ? lists.now.checkpoint : now.setting_sd_model_checkpoint, checkpoints[0] ?? null),
+      vae: nearest(lists.vaes, first || again ? lists.now.vae : now.setting_sd_vae, "Automatic"),
     };
     const values = {
       setting_sd_model_checkpoint: choice(checkpoints, chosen.checkpoint),
       setting_sd_vae: choice(lists.vaes, chosen.vae),
       txt2img_styles: choice(styles, (now.txt2img_styles || []).filter((name) => styles.includes(name))),
     };
-    if (first) Object.assign(values, { setting_CLIP_stop_at_last_layers: lists.now.clip_skip }, defaults());
+    if (first || again) Object.assign(values, lists.now.quick);
     await write("txt2img", values);
+    if (again && known) known = quick(await read("txt2img"));
     if (first) await offer(chosen.checkpoint, { quietly: true });
     document.dispatchEvent(new CustomEvent("maple:lists", { detail: lists }));
     return lists;
   }
-
-  const defaults = () => Object.fromEntries(Object.entries(lists.now.form || {}).filter(([id]) => !typed.has(id)));
 
   /** Put a model's own size, sampler and CFG into fields nobody has set. */
   async function offer(title, { quietly = false } = {}) {
@@ -94,20 +93,20 @@
 
   // --- quick settings: kept on the server when they change
 
-  const KEPT = {
-    setting_sd_model_checkpoint: "sd_model_checkpoint",
-    setting_sd_vae: "sd_vae",
-    setting_CLIP_stop_at_last_layers: "CLIP_stop_at_last_layers",
-  };
+  const isQuick = (id) => id.startsWith("setting_");
+  const quick = (values) => Object.fromEntries(Object.entries(values).filter(([id]) => isQuick(id)));
+  const MODEL = "setting_sd_model_checkpoint";
   let known = null;
 
   /** See whether a quick setting changed since we last looked; keep the change, and offer a new model's size. */
   async function watchQuickSettings() {
-    const now = await read("txt2img");
+    const now = quick(await read("txt2img"));
     const changes = {};
-    for (const [id, key] of Object.entries(KEPT)) if (known && now[id] !== known[id] && now[id] !== null) changes[key] = now[id];
-    const model = known && now.setting_sd_model_checkpoint !== known.setting_sd_model_checkpoint ? now.setting_sd_model_checkpoint : null;
-    known = Object.fromEntries(Object.keys(KEPT).map((id) => [id, now[id]]));
+    for (const [id, value] of Object.entries(now)) {
+      if (known && value !== known[id] && value !== null) changes[id.slice("setting_".length)] = value;
+    }
+    const model = known && now[MODEL] !== known[MODEL] ? now[MODEL] : null;
+    known = now;
     if (model) await offer(model);
     if (Object.keys(changes).length) await maple.attempt(() => maple.ask("internal/settings", { values: changes }));
   }
@@ -164,12 +163,49 @@
     for (const note of found.notes || []) maple.tell(note);
   }
 
+  // --- the form outlives a reload of its tab
+
+  const KEEP = "maple.form";
+  let keeping = 0;
+  function keepSoon() {
+    clearTimeout(keeping);
+    keeping = setTimeout(async () => {
+      const now = await read("txt2img");
+      for (const id of Object.keys(quick(now))) delete now[id]; // the server keeps those
+      try { sessionStorage.setItem(KEEP, JSON.stringify({ values: now, typed: [...typed] })); } catch { /* full or refused */ }
+    }, 600);
+  }
+
+  async function restore() {
+    let kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem(KEEP)); } catch { /* as if there were none */ }
+    if (!kept) return;
+    const { txt2img_override_settings: overrides = [], txt2img_styles: styles = [], ...values } = kept.values;
+    for (const id of kept.typed) typed.add(id);
+    await write("txt2img", {
+      ...values, txt2img_override_settings: choice(overrides, overrides),
+      txt2img_styles: styles.filter((name) => lists.styles.some((style) => style.name === name)),
+    });
+  }
+  for (const type of ["input", "change", "pointerup"]) maple.on(type, "#tab_txt2img", keepSoon);
+  document.addEventListener("maple:form", keepSoon);
+
   maple.form = { named, filled, read, write, refreshLists, fromInfotext, typed, get lists() { return lists; } };
 
   maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
     await refreshLists({ first: true });
+    await restore();
     const now = await read("txt2img");
-    known = Object.fromEntries(Object.keys(KEPT).map((id) => [id, now[id]]));
+    known = quick(now);
     document.dispatchEvent(new CustomEvent("maple:ready"));
+    // Headers of new models are read behind the page: a model whose size was not known yet may know it soon.
+    for (const wait of [2000, 6000]) {
+      if (lists.checkpoints.find((model) => model.title === known[MODEL])?.known) break;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await refreshLists();
+      const chosen = (await read("txt2img"))[MODEL];
+      known[MODEL] = chosen;
+      await offer(chosen, { quietly: true });
+    }
   }), 0));
 })();

@@ -4,10 +4,18 @@
   "use strict";
   let job = null; // the job whose pictures are shown
   let chosen = -1; // index of the large picture, -1 for the grid
+  let picked = false; // the person chose: new pictures of the same job do not change the view
   let panel = null;
 
-  const picture = (n) => maple.address(`internal/picture/${job.id}/${n}`);
-  const small = (n) => maple.address(`internal/picture/${job.id}/${n}?small`);
+  // The server counts the grid too; whether it is shown is a setting.
+  const number = (n) => job.pictures[n].number;
+  const picture = (n) => maple.address(`internal/picture/${job.id}/${number(n)}`);
+  const small = (n) => maple.address(`internal/picture/${job.id}/${number(n)}?small`);
+
+  function withoutGrid(finished) {
+    if (maple.form.lists?.now.return_grid ?? true) return finished;
+    return { ...finished, pictures: finished.pictures.filter((made) => !made.grid) };
+  }
 
   function stage() {
     panel = maple.inner("#txt2img_gallery");
@@ -20,16 +28,18 @@
   /** Show a closed job's pictures and what they remember. */
   function show(finished) {
     const same = job && job.id === finished.id;
+    finished = withoutGrid(finished);
     if (!finished.pictures.length && finished.state === "failed") return;
     job = finished;
-    chosen = same && chosen < job.pictures.length ? chosen : job.pictures.length === 1 ? 0 : -1;
+    picked = picked && same;
+    if (!picked || chosen >= job.pictures.length) chosen = job.pictures.length === 1 ? 0 : -1;
     draw();
   }
 
   /** Pictures of a running job, as they are finished. */
   function arrived(running) {
     if (!running.pictures.length) return;
-    if (job?.id === running.id && job.pictures.length === running.pictures.length) return;
+    if (job?.id === running.id && job.pictures.length === withoutGrid(running).pictures.length) return;
     show(running);
   }
 
@@ -50,15 +60,16 @@
       const large = maple.make("img", { class: "large", src: picture(chosen), alt: "", width: made.width, height: made.height, onclick: () => lightbox(chosen) });
       const strip = job.pictures.length > 1 ? maple.make("div", { class: "thumbnails" }, ...thumbs) : null;
       stand.replaceChildren(maple.make("div", { class: "preview" }, large), ...(strip ? [strip] : []));
-      maple.at(".selected", stand)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+      const mark = maple.at(".selected", stand);
+      if (mark) strip.scrollLeft = mark.offsetLeft - strip.clientWidth / 2 + mark.clientWidth / 2;
     }
     describe();
   }
 
   function choose(n) {
     chosen = n;
+    picked = true;
     draw();
-    if (n >= 0) maple.at("#txt2img_gallery .preview img")?.focus?.();
   }
 
   function describe() {

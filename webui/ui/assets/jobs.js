@@ -157,6 +157,7 @@
     maple.at(".progress", bar).style.width = `${percent}%`;
     maple.at(".progress-words", bar).textContent = words.join("  ");
     bar.setAttribute("aria-valuenow", percent);
+    if (maple.form.lists?.now.show_progress_in_title === false) return;
     maple.title(job.state === "queued" ? `[${words[0]}]` : `[${percent}%${eta ? ` ETA: ${eta}` : ""}]`);
   }
 

@@ -114,6 +114,17 @@
       changeBelow(document.documentElement);
       document.dispatchEvent(new CustomEvent("maple:language", { detail: wanted }));
     },
+    /** What the Settings page says: a language, or "auto" for the browser's. */
+    follow(wanted) {
+      try { localStorage.removeItem("maple.language"); } catch { /* nothing was kept */ }
+      maple.boot.language = wanted === "auto" ? "" : wanted;
+      const next = first();
+      if (next === language) return;
+      language = next;
+      announce();
+      changeBelow(document.documentElement);
+      document.dispatchEvent(new CustomEvent("maple:language", { detail: next }));
+    },
     /** Add a table {"English": "中文"}: the format of community localisation files. Later tables win. */
     add(tag, table) {
       tables[tag] = { ...(tables[tag] || {}), ...table };

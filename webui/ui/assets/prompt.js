@@ -14,6 +14,9 @@
   }
 
   async function count() {
+    const wanted = maple.form.lists?.now.token_counters ?? true;
+    document.documentElement.classList.toggle("without-counters", !wanted);
+    if (!wanted) return;
     const mine = ++round;
     const texts = Object.keys(BOXES).map((id) => area(id)?.value ?? "");
     try {
@@ -33,6 +36,7 @@
   maple.on("focusout", "#txt2img_styles", countSoon);
   document.addEventListener("maple:form", countSoon);
   document.addEventListener("maple:ready", countSoon);
+  document.addEventListener("maple:lists", countSoon);
 
   // --- weights: Ctrl+Up and Ctrl+Down around the selection or the word; Alt+Left and Alt+Right move a part
 

@@ -114,7 +114,10 @@
       changed = {};
       draw();
       maple.at("#settings_result").textContent = maple.say("settings_applied", { count: Object.keys(sent).length });
-      await maple.form.refreshLists();
+      // These two are a browser's own choice: changing the setting here changes this browser too.
+      if ("page.language" in sent) maple.language.follow(sent["page.language"]);
+      if ("page.theme" in sent) maple.follow(sent["page.theme"]);
+      await maple.form.refreshLists({ again: true });
     });
   }
 
