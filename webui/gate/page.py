@@ -8,7 +8,7 @@ from webui.words import say
 # The link of the QR code carries the password behind '#', which no browser sends: it is in no log.
 SCRIPT = """
 const form = document.forms[0];
-form.elements.next.value = location.pathname + location.search;
+if (!form.elements.next.value) form.elements.next.value = location.pathname + location.search;
 const given = new URLSearchParams(location.hash.slice(1)).get("sign-in");
 if (given) {
   history.replaceState(null, "", location.pathname + location.search);
@@ -40,19 +40,22 @@ button { width: 100%; min-height: 2.75rem; font: inherit; font-weight: 600; colo
 
 
 def sign_in_page(
-    *, language: str, action: str, password_alone: bool, problem: str, fields: Mapping[str, object]
+    *, language: str, action: str, guest: str, target: str, problem: str, fields: Mapping[str, object]
 ) -> str:
-    """The page's HTML; `problem` is the key of what went wrong, or empty."""
+    """The page's HTML. `guest` is the name taken for granted, `target` where to go on, `problem` what went wrong.
+
+    Each may be empty; without a target the page goes on to where it stands.
+    """
 
     def words(key: str) -> str:
         return escape(say(key, language))
 
-    hint = "sign_in_hint_password" if password_alone else "sign_in_hint"
+    hint = "sign_in_hint_password" if guest else "sign_in_hint"
     wrong = f'<p class="problem" role="alert">{escape(say(problem, language, **fields))}</p>' if problem else ""
     typed = 'autocomplete="username" autocapitalize="none" required autofocus'
     name = f'<label>{words("sign_in_name")}<input name="username" {typed}></label>'
-    if password_alone:
-        name = '<input type="hidden" name="username" value="">'
+    if guest:  # a text field, so that the browser's password store has a name to file it under
+        name = f'<input name="username" autocomplete="username" value="{escape(guest)}" hidden>'
     secret = 'type="password" autocomplete="current-password" required'
     return f"""<!doctype html>
 <html lang="{escape(language)}">
@@ -71,7 +74,7 @@ def sign_in_page(
 {wrong}
 {name}
 <label>{words("sign_in_password")}<input name="password" {secret}></label>
-<input type="hidden" name="next" value="">
+<input type="hidden" name="next" value="{escape(target)}">
 <button type="submit">{words("sign_in_button")}</button>
 </form>
 <script>{SCRIPT}</script>

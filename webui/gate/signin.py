@@ -102,16 +102,14 @@ class SignIn:
         if form is None:
             return JSONResponse({"detail": "form"}, 413)
         guest = GUEST if self._accounts.password_alone else ""
-        wait, name = self._look(scope, form.get("username") or guest, form.get("password", "").strip("\r\n"), page=True)
+        wait, name = self._look(scope, form.get("username") or guest, form.get("password", ""), page=True)
         person = wants_page(scope)
+        target = local_target(form.get("next", ""), str(scope.get("root_path", "")))
         if name is None:
             problem, status = ("sign_in_wait", 429) if wait else ("sign_in_wrong", 401)
-            return (
-                self._page(scope, problem, status, seconds=f"{wait:.0f}")
-                if person
-                else self._wrong(scope, problem, status, wait)
-            )
-        target = local_target(form.get("next", ""), str(scope.get("root_path", "")))
+            if person:
+                return self._page(scope, problem, status, target=target, seconds=f"{wait:.0f}")
+            return self._wrong(scope, problem, status, wait)
         answer = RedirectResponse(target, 303) if person else JSONResponse({"success": True})
         answer.headers["cache-control"] = "no-store"
         answer.set_cookie(
@@ -136,12 +134,13 @@ class SignIn:
         detail = say(problem, language(scope), seconds=f"{wait:.0f}")
         return JSONResponse({"error": problem, "detail": detail, "body": "", "errors": problem}, status, extra)
 
-    def _page(self, scope: Scope, problem: str, status: int, **fields: object) -> Response:
+    def _page(self, scope: Scope, problem: str, status: int, *, target: str = "", **fields: object) -> Response:
         root = str(scope.get("root_path", "")).rstrip("/")
         body = sign_in_page(
             language=language(scope),
             action=root + SIGN_IN,
-            password_alone=self._accounts.password_alone,
+            guest=GUEST if self._accounts.password_alone else "",
+            target=target or (root_of(scope) if path_of(scope) == SIGN_IN else ""),
             problem=problem,
             fields=fields,
         )
