@@ -98,6 +98,13 @@ def test_other_unknown_keys_are_open(name: str):
     assert not locked(name)
 
 
+def test_a_switch_or_a_number_is_no_place_but_the_owners_switches_are_the_owners():
+    for name in ("list_hidden_files", "extra_networks_show_hidden_directories", "some_path"):
+        assert not locked(name, True) and not locked(name, 3)
+        assert locked(name, "/etc") and locked(name, ["/etc"])
+    assert locked("api_enable_requests", True) and locked("disable_all_extensions", False)
+
+
 def test_an_overlay_takes_dotted_and_a1111_keys_and_leaves_the_rest_alone():
     base = Settings()
     run = overlay(base, {"CLIP_stop_at_last_layers": 2, "sampling.emphasis": "No norm", "an_extension_key": 5})

@@ -19,10 +19,11 @@ TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "n
 # Keys of A1111 and its extensions that name folders, file patterns or commands. Nothing of ours reads them yet, but
 # they stay in config.json, where a later version or an A1111 beside us reads them: the API must not plant them.
 PLACES = re.compile(
-    r"(^|_)(out)?(dirs?|directory|directories|paths?|folders?|files?|pattern|commands?|cmd|exec)(_|$)"
-    r"|^outdir|^api_|^disabled?_(all_|extra_)?extensions$",
+    r"(^|_)(out)?(dirs?|directory|directories|paths?|folders?|files?|pattern|commands?|cmd|exec)(_|$)|^outdir",
     re.IGNORECASE,
 )
+OWNERS = re.compile(r"^api_|^disabled?_(all_|extra_)?extensions$", re.IGNORECASE)
+"""What the API may do and which code runs: the owner's to say, whatever the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +96,13 @@ def closest(name: str) -> list[str]:
     return get_close_matches(name, [*declared(), *a1111_keys()], n=3)
 
 
-def locked(name: str) -> bool:
-    """True when only the owner's Settings page may change that key (dotted, A1111's or one we do not know)."""
+def locked(name: str, value: object = "") -> bool:
+    """True when only the owner's Settings page may set that key (dotted, A1111's or one we lack) to that value."""
     key = a1111_to_key(name)
-    return bool(PLACES.search(name)) if key is None else declared()[key].locked
+    if key is not None:
+        return declared()[key].locked
+    # A switch or a number leads nowhere: `list_hidden_files` is no place.
+    return bool(OWNERS.search(name)) or (not isinstance(value, bool | int | float) and bool(PLACES.search(name)))
 
 
 def checked(row: Declared, value: object) -> Any:
@@ -203,7 +207,7 @@ def overlay(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
     for name, value in overrides.items():
         key = a1111_to_key(name)
         if key is None:
-            if locked(name):
+            if locked(name, value):
                 raise LockedSetting(name=name)
             continue
         made = checked(declared()[key], value)

@@ -75,12 +75,12 @@ class SettingsStore:
                 key = a1111_to_key(name)
                 if key is None:
                     if name not in self._raw or self._raw[name] != value:
-                        self._permit(name, by=by)
+                        self._permit(name, value, by=by)
                         others[name] = value
                     continue
                 made = checked(declared()[key], value)
                 if made != old[key]:
-                    self._permit(key, by=by)
+                    self._permit(key, made, by=by)
                     ours[key] = made
             if not ours and not others:
                 return before
@@ -110,10 +110,10 @@ class SettingsStore:
         group = key.partition(".")[0]
         return "*" in self._frozen_sections or group in self._frozen_sections or key in self._frozen_keys
 
-    def _permit(self, name: str, *, by: By) -> None:
+    def _permit(self, name: str, value: object, *, by: By) -> None:
         if self.frozen(name):
             raise FrozenSetting(name=name)
-        if by == "api" and locked(name):
+        if by == "api" and locked(name, value):
             row = declared().get(name)
             raise LockedSetting(name=row.stored if row else name)
 
