@@ -220,7 +220,7 @@ def parameters(infotext: str, services: Services) -> dict[str, Any]:
     if not infotext.strip():
         return {}
     values, overrides = request_from(
-        read_infotext(infotext), settings=services.settings.current, lookup=services.catalog
+        read_infotext(infotext), settings=services.settings.current, lookup=services.names
     )
     shown = {A1111_FIELDS.get(name, name): value for name, value in values.items()}
     if overrides:

@@ -1,0 +1,62 @@
+"""Our own API: accepted at once, watched, found again, and nobody else's."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from webui.api.v1 import Generation
+from webui.domain import GenerationRequest
+
+pytestmark = pytest.mark.torch
+
+ASKED: dict[str, Any] = {"prompt": "a", "sampler": "Euler a", "steps": 3, "width": 64, "height": 64, "seed": 5}
+
+
+def test_the_body_is_the_request_field_for_field() -> None:
+    assert Generation().request() == GenerationRequest()
+
+
+def test_a_job_is_accepted_watched_and_its_picture_fetched(client: TestClient) -> None:
+    accepted = client.post("/v1/jobs", json=ASKED)
+    assert accepted.status_code == 202
+    id = accepted.json()["id"]
+    with client.stream("GET", f"/v1/jobs/{id}/events") as stream:
+        events = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
+    assert events[-1]["state"] == "done"
+    assert events[-1]["progress"] == 1.0
+    steps = [event["step"] for event in events]
+    assert steps == sorted(steps)
+    picture = client.get(f"/v1/jobs/{id}/pictures/0")
+    assert Image.open(io.BytesIO(picture.content)).size == (64, 64)
+    assert client.get(f"/v1/jobs/{id}/pictures/1").status_code == 404
+    assert client.get(f"/v1/jobs/{id}/preview").status_code == 204
+
+
+def test_jobs_belong_to_their_owner(client: TestClient) -> None:
+    id = client.post("/v1/jobs", json=ASKED, headers={"x-test-user": "ada"}).json()["id"]
+    bob = {"x-test-user": "bob"}
+    assert client.get("/v1/jobs", headers=bob).json() == []
+    for path in (f"/v1/jobs/{id}", f"/v1/jobs/{id}/events", f"/v1/jobs/{id}/pictures/0"):
+        assert client.get(path, headers=bob).status_code == 404
+    assert client.post(f"/v1/jobs/{id}/stop", headers=bob).status_code == 404
+    assert [job["id"] for job in client.get("/v1/jobs", headers={"x-test-user": "ada"}).json()] == [id]
+
+
+def test_an_unknown_field_is_refused_by_name(client: TestClient) -> None:
+    answer = client.post("/v1/jobs", json=ASKED | {"stepps": 3})
+    assert answer.status_code == 422
+    assert "stepps" in answer.text
+
+
+def test_the_api_describes_itself_from_this_machine_alone(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert "/sdapi/v1/txt2img" in page.text
+    assert "http://" not in page.text.replace("http://testserver", "")
+    assert "https://" not in page.text
+    schema = client.get("/openapi.json").json()
+    assert "/v1/jobs" in schema["paths"]
+    assert "字段" in client.get("/docs", headers={"accept-language": "zh"}).text
