@@ -149,7 +149,8 @@ def test_unknown_keys_are_kept_beside_ours(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("sections", "keys"), [(["*"], []), (["saving"], []), ([], ["jpeg_quality"]), ([], ["saving.jpeg_quality"])]
+    ("sections", "keys"),
+    [(["*"], []), (["saving"], []), ([" saving-images"], []), ([], ["jpeg_quality"]), ([], ["saving.jpeg_quality"])],
 )
 def test_what_the_launcher_froze_nobody_changes(tmp_path: Path, sections: list[str], keys: list[str]):
     store = SettingsStore(tmp_path / "config.json", frozen_sections=sections, frozen_keys=keys)

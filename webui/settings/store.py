@@ -26,17 +26,33 @@ By = Literal["owner", "api"]
 Listener = Callable[[Settings, Settings], None]
 Note = tuple[str, dict[str, Any]]
 
+A1111_SECTIONS = {
+    "saving-images": "saving",
+    "saving-to-dirs": "saving",
+    "saving-paths": "paths",
+    "sd": "model",
+    "vae": "model",
+    "optimizations": "sampling",
+    "compatibility": "sampling",
+    "sampler-params": "sampling",
+    "ui": "page",
+    "ui_prompt_editing": "page",
+    "ui_gallery": "page",
+    "ui_alternatives": "page",
+}
+"""A1111's section ids, as --freeze-settings-in-sections spells them → the group that holds most of theirs."""
+
 
 class SettingsStore:
     """The settings in force and their file. All methods may be called from any thread.
 
-    `frozen_sections` names groups (or "*") and `frozen_keys` keys, dotted or A1111's, that may not be changed.
+    `frozen_sections` names groups or A1111's sections (or "*") and `frozen_keys` keys, dotted or A1111's, that may not be changed.
     """
 
     def __init__(self, path: Path, *, frozen_sections: Collection[str] = (), frozen_keys: Collection[str] = ()) -> None:
         self.path = path
-        self._frozen_sections = frozenset(frozen_sections)
-        self._frozen_keys = frozenset(a1111_to_key(name) or name for name in frozen_keys)
+        self._frozen_sections = frozenset(A1111_SECTIONS.get(name, name) for name in map(str.strip, frozen_sections))
+        self._frozen_keys = frozenset(a1111_to_key(name) or name for name in map(str.strip, frozen_keys))
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
         self._notes: list[Note] = []
