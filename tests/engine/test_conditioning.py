@@ -141,3 +141,24 @@ def test_a_cleared_cache_encodes_anew(encoder: Encoder) -> None:
     cache.clear()
     cache.encode(("a",), encoder, None)
     assert encoder.groups == [("a",), ("a",)]
+
+
+def test_padding_fills_the_shorter_with_the_empty_prompt(encoder: Encoder) -> None:
+    made = build(["a long one"], ["n"], encoder, steps=4, padding="empty")
+    uncond, = made.at(0)[1]
+    assert [number.item() for number in uncond[:, 0]] == [encoder.number("n"), encoder.number("")]
+    made = build(["a"], ["a long one"], encoder, steps=4, padding="empty")
+    (tensor, _), = made.at(0)[0][0]
+    assert [number.item() for number in tensor[:, 0]] == [encoder.number("a"), encoder.number("")]
+
+
+def test_padding_v0_repeats_the_last_token_and_cuts_a_longer_negative(encoder: Encoder) -> None:
+    uncond, = build(["a long one"], ["n"], encoder, steps=4, padding="v0").at(0)[1]
+    assert [number.item() for number in uncond[:, 0]] == [encoder.number("n")] * 2
+    uncond, = build(["a"], ["a long one"], encoder, steps=4, padding="v0").at(0)[1]
+    assert uncond.shape == (1, 4)
+
+
+@pytest.mark.parametrize(("negative", "uneven"), [("n", False), ("a long one", True), ("[n:long:2]", True)])
+def test_whether_padding_matters_is_known(encoder: Encoder, negative: str, uneven: bool) -> None:
+    assert build(["a"], [negative], encoder, steps=4).uneven is uneven

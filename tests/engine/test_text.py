@@ -193,3 +193,12 @@ def test_states_have_the_encoders_dtype_and_need_no_gradient(tokenizer: ClipToke
 
 def test_no_texts_give_nothing(encoder: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
     assert encode([], encoder, tokenizer) == []
+
+
+def test_old_emphasis_is_one_chunk(encoder: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
+    made, = encode(["cat " * 100 + "BREAK dog"], encoder, tokenizer, old_emphasis=True)
+    torch.testing.assert_close(made, states(encoder, [CAT] * 75))
+    weighed, = encode(["cat ((dog))"], encoder, tokenizer, old_emphasis=True, emphasis="No norm")
+    expected = states(encoder, [CAT, DOG])
+    expected[2] *= 1.1 * 1.1
+    torch.testing.assert_close(weighed, expected)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from webui.prompt.attention import parse_attention
-from webui.prompt.chunks import Chunk, Fix, NamedEmbeddings, chunks, count
+from webui.prompt.chunks import Chunk, Fix, NamedEmbeddings, chunks, count, old_chunk
 from webui.prompt.tokens import ClipTokenizer
 
 CAT, DOG, COMMA, START, END = 2368, 1929, 267, 49406, 49407
@@ -142,3 +142,34 @@ def test_padding_counts_in_all_chunks_but_the_last(
 def test_no_token_is_lost_or_doubled_at_any_length(tokenizer: ClipTokenizer) -> None:
     lengths = [len([t for chunk in cut("cat " * n + ", dog", tokenizer) for t in words(chunk)]) for n in range(60, 160)]
     assert all(later - earlier == 1 for earlier, later in pairwise(lengths))
+
+
+def test_old_emphasis_reads_brackets_as_tokens(tokenizer: ClipTokenizer) -> None:
+    chunk = old_chunk("cat ((dog)) [cat]", tokenizer)
+    assert words(chunk) == [CAT, DOG, CAT]
+    assert chunk.weights[1:5] == pytest.approx((1.0, 1.21, 1 / 1.1, 1.0))
+
+
+def test_old_emphasis_knows_no_numbers_and_no_break(tokenizer: ClipTokenizer) -> None:
+    chunk = old_chunk("(cat:1.2) BREAK dog", tokenizer)
+    assert words(chunk) == tokenizer.encode("cat:1.2 BREAK dog")
+
+
+def test_old_emphasis_weighs_on_to_the_end_when_a_bracket_stays_open(tokenizer: ClipTokenizer) -> None:
+    assert old_chunk("(cat dog", tokenizer).weights[1:3] == (1.1, 1.1)
+
+
+def test_old_emphasis_cuts_off_after_75_tokens(tokenizer: ClipTokenizer) -> None:
+    chunk = old_chunk("cat " * 100, tokenizer)
+    assert len(chunk.tokens) == len(chunk.weights) == 77
+    assert words(chunk) == [CAT] * 75
+
+
+def test_old_emphasis_can_be_switched_off(tokenizer: ClipTokenizer) -> None:
+    assert words(old_chunk("(cat)", tokenizer, weigh=False)) == tokenizer.encode("(cat)")
+
+
+def test_old_emphasis_knows_embeddings(tokenizer: ClipTokenizer) -> None:
+    chunk = old_chunk("cat " * 70 + "(easynegative)", tokenizer, embeddings=embeddings(tokenizer))
+    assert chunk.fixes == (Fix(71, "easynegative", 5),)
+    assert chunk.weights[71:76] == (1.1,) * 5

@@ -8,6 +8,7 @@ prompt's schedule are encoded together.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from webui.prompt.schedule import schedule
 
 Encode = Callable[[Sequence[str]], list[Tensor]]
 """Texts to be encoded together → one (tokens, width) tensor each."""
+Padding = Literal["", "empty", "v0"]
+"""How prompt and negative are brought to one length: not at all, A1111's "Pad prompt/negative prompt", or its v0."""
 MOST_BYTES = 256 * 2**20
 
 
@@ -64,6 +67,15 @@ class BatchConditioning:
 
     parts: tuple[tuple[tuple[Scheduled, float], ...], ...]
     uncond: tuple[Scheduled, ...]
+    padding: Padding = ""
+    empty: Tensor | None = None
+    """(77, width) of the empty prompt, for padding "empty"."""
+
+    @property
+    def uneven(self) -> bool:
+        """True when some prompt and negative prompt differ in length, so that padding changes the picture."""
+        prompts = {tensor.shape[0] for picture in self.parts for part, _ in picture for _, tensor in part.entries}
+        return len(prompts | {tensor.shape[0] for scheduled in self.uncond for _, tensor in scheduled.entries}) > 1
 
     def at(self, call: int) -> tuple[list[list[tuple[Tensor, float]]], list[Tensor]]:
         """([(tensor (tokens, width), weight), ...] per picture, uncond tensor per picture) at a model call, from 0.
@@ -74,7 +86,15 @@ class BatchConditioning:
         parts = [[(scheduled.at(call), weight) for scheduled, weight in picture] for picture in self.parts]
         longest = max((tensor.shape[0] for picture in parts for tensor, _ in picture), default=0)
         filled = [[(_filled(tensor, longest), weight) for tensor, weight in picture] for picture in parts]
-        return filled, [scheduled.at(call) for scheduled in self.uncond]
+        uncond = [scheduled.at(call) for scheduled in self.uncond]
+        if self.padding == "v0":
+            return filled, [_filled(tensor[:longest], longest) for tensor in uncond]
+        if self.padding == "empty" and self.empty is not None:
+            empty = self.empty
+            longest = max([longest, *(tensor.shape[0] for tensor in uncond)])
+            padded = [[(_padded(tensor, longest, empty), weight) for tensor, weight in picture] for picture in filled]
+            return padded, [_padded(tensor, longest, empty) for tensor in uncond]
+        return filled, uncond
 
 
 def build(
@@ -87,6 +107,7 @@ def build(
     hires_steps: int | None = None,
     hires_second_order: bool = False,
     old: bool = False,
+    padding: Padding = "",
     cache: ConditioningCache | None = None,
     key: Hashable = None,
 ) -> BatchConditioning:
@@ -108,15 +129,23 @@ def build(
     split = [split_and(prompt) for prompt in prompts]
     texts = dict.fromkeys([*negatives, *(text for parts in split for text, _ in parts)])
     by_text = {text: scheduled(text) for text in texts}
+    empty = kept.encode(("",), encode, key)[0] if padding == "empty" else None
     return BatchConditioning(
         parts=tuple(tuple((by_text[text], weight) for text, weight in parts) for parts in split),
         uncond=tuple(by_text[text] for text in negatives),
+        padding=padding,
+        empty=empty,
     )
 
 
 def _filled(tensor: Tensor, length: int) -> Tensor:
     missing = length - tensor.shape[0]
     return tensor if missing == 0 else torch.vstack([tensor, tensor[-1:].repeat(missing, 1)])
+
+
+def _padded(tensor: Tensor, length: int, empty: Tensor) -> Tensor:
+    missing = (length - tensor.shape[0]) // empty.shape[0]
+    return tensor if missing <= 0 else torch.vstack([tensor, empty.repeat(missing, 1)])
 
 
 def _size(group: Sequence[Tensor]) -> int:

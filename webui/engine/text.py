@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from webui.prompt.attention import parse_attention
-from webui.prompt.chunks import Chunk, Embeddings, chunks
+from webui.prompt.chunks import Chunk, Embeddings, chunks, old_chunk
 from webui.prompt.tokens import ClipTokenizer
 
 
@@ -36,6 +36,7 @@ def encode(
     backtrack: int = 20,
     embeddings: EmbeddingVectors | None = None,
     pad: int | None = None,
+    old_emphasis: bool = False,
 ) -> list[Tensor]:
     """One tensor (77 * chunks, width) per text, on the encoder's device and in its dtype; all of one call are equally
     long.
@@ -44,15 +45,21 @@ def encode(
     share a mean, repeated ones counting repeatedly, so what is encoded together decides the last digits: keep A1111's
     groups (see `conditioning`). Each distinct text goes through the model once. `clip_skip` n takes the n-th last
     hidden state, then the final LayerNorm. `pad` replaces the padding after the end token (SD 2: 0); SD 1 pads with the
-    end token itself.
+    end token itself. `old_emphasis`: A1111's first one, a single chunk in which brackets are tokens.
     """
     weigh = EMPHASIS[emphasis]
     distinct = list(dict.fromkeys(texts))
-    parsed = [parse_attention(text, emphasis) for text in distinct]
-    rows = [chunks(parts, tokenizer, backtrack=backtrack, embeddings=embeddings) for parts in parsed]
+
+    def cut(text: str) -> list[Chunk]:
+        if old_emphasis:
+            return [old_chunk(text, tokenizer, weigh=emphasis != "None", embeddings=embeddings)]
+        return chunks(parse_attention(text, emphasis), tokenizer, backtrack=backtrack, embeddings=embeddings)
+
+    rows = [cut(text) for text in distinct]
     empty = chunks([("", 1.0)], tokenizer)[0]
     longest = max(map(len, rows), default=0)
-    index = torch.tensor([distinct.index(text) for text in texts], device=encoder.device)
+    place = {text: number for number, text in enumerate(distinct)}
+    index = torch.tensor([place[text] for text in texts], device=encoder.device)
     columns: list[Tensor] = []
     for column in range(longest):
         batch = [row[column] if column < len(row) else empty for row in rows]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from webui.prompt.attention import BREAK, parse_attention
+from webui.prompt.limits import check_length
 from webui.prompt.tokens import ClipTokenizer
 
 SIZE = 75
@@ -68,7 +69,7 @@ def chunks(
     backtrack: int = 20,
     embeddings: Embeddings | None = None,
 ) -> list[Chunk]:
-    """At least one chunk. A full chunk breaks after a comma at most `backtrack` tokens back; 0: at its end."""
+    """At least one chunk. A full one breaks after a comma at most `backtrack` tokens back; 0: at its end."""
     ids = tokenizer.encode_many([text for text, _ in parsed])
     builder = _Builder(tokenizer, backtrack)
     for tokens, (text, weight) in zip(ids, parsed, strict=True):
@@ -77,6 +78,45 @@ def chunks(
         else:
             builder.add(tokens, weight, embeddings)
     return builder.finish()
+
+
+def old_chunk(
+    text: str, tokenizer: ClipTokenizer, *, weigh: bool = True, embeddings: Embeddings | None = None
+) -> Chunk:
+    """The one chunk of A1111's first emphasis: brackets are tokens that change the weight of all that follows.
+
+    What does not fit into 75 tokens is cut off; there is no BREAK and no `(a:1.2)`. `weigh` false: brackets are plain text.
+    Raises TooLong.
+    """
+    tokens = tokenizer.encode(check_length(text))
+    factors = tokenizer.bracket_factors if weigh else {}
+    filled: list[int] = []
+    weights: list[float] = []
+    fixes: list[Fix] = []
+    weight, position = 1.0, 0
+    while position < len(tokens) and len(filled) < SIZE:
+        token = tokens[position]
+        found = embeddings.match(tokens, position) if embeddings is not None else None
+        consumed = 1
+        if token in factors:
+            weight *= factors[token]
+        elif found is None:
+            filled.append(token)
+            weights.append(weight)
+        else:
+            name, vectors, consumed = found
+            kept = min(vectors, SIZE - len(filled))
+            fixes.append(Fix(len(filled) + 1, name, kept))
+            filled += [0] * kept
+            weights += [weight] * kept
+        position += consumed
+    padding = SIZE - len(filled)
+    return Chunk(
+        (tokenizer.start, *filled, *[tokenizer.end] * padding, tokenizer.end),
+        (1.0, *weights, *[1.0] * padding, 1.0),
+        tuple(fixes),
+        len(filled),
+    )
 
 
 def count(

@@ -8,6 +8,7 @@ single blanks, lower case.
 import gzip
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib.resources import files
 
 import ftfy
@@ -59,6 +60,12 @@ class ClipTokenizer:
         letters = ByteLevel(add_prefix_space=False, use_regex=False)
         self._bpe.pre_tokenizer = Steps([words, letters])  # pyright: ignore[reportAttributeAccessIssue]
 
+    @cached_property
+    def bracket_factors(self) -> dict[int, float]:
+        """Id → what A1111's first emphasis multiplies the weight of all later tokens with."""
+        factors = {number: _bracket_factor(piece) for piece, number in self.vocabulary.items()}
+        return {number: factor for number, factor in factors.items() if factor != 1.0}
+
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without start and end. `<|endoftext|>` in the text is the special token itself."""
         return self.encode_many([text])[0]
@@ -70,6 +77,16 @@ class ClipTokenizer:
         encoded = iter(self._bpe.encode_batch_fast(plain, add_special_tokens=False))
         ids = [[[self._special[part]] if part in self._special else next(encoded).ids for part in row] for row in parts]
         return [[number for part in row for number in part] for row in ids]
+
+
+def _bracket_factor(piece: str) -> float:
+    factor = 1.0
+    for letter in piece:
+        if letter in "(]":
+            factor *= 1.1
+        elif letter in ")[":
+            factor /= 1.1
+    return factor
 
 
 def normalised(text: str) -> str:
