@@ -10,11 +10,13 @@ import logging
 import os
 import pkgutil
 import socket
+import sys
 import threading
 import time
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
 from webui.catalog.places import a1111_home_from
 from webui.domain import GenerationRequest
+from webui.domain.errors import MapleError
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, StyleBook
@@ -33,6 +36,7 @@ from webui.jobs import Jobs, Kind, Threads
 from webui.services import Services
 from webui.settings import SettingsStore
 from webui.settings.flags import Flags, console_language
+from webui.words import explain
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +75,9 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
     if hooks.used("on_job"):
         jobs.subscribe(lambda change: hooks.gather("on_job", change=change) and None)
     return Services(
-        flags=flags, settings=settings, catalog=catalog, gallery=gallery, styles=styles, intake=intake, jobs=jobs, hooks=hooks
-    )
+        flags=flags, settings=settings, catalog=catalog, gallery=gallery, styles=styles, intake=intake, jobs=jobs,
+        hooks=hooks,
+    )  # fmt: skip
 
 
 def frozen_groups(flags: Flags) -> frozenset[str]:
@@ -110,7 +115,14 @@ class Engine:
         except Exception as error:  # the worker's border: the first job will say it to the person who asked
             log.warning("the engine could not be warmed: %s", error)
 
+    def memory(self) -> dict[str, Any] | None:
+        """The graphics card's memory, once the engine is loaded; asking does not load it."""
+        if "webui.generate" not in sys.modules:
+            return None
+        return pkgutil.resolve_name("webui.generate:memory")(self.workers.bench)
+
     def close(self) -> None:
+        """Give up warming, if it has not begun."""
         self._closing.set()
         self.seen.set()
 
@@ -178,11 +190,17 @@ def serve(flags: Flags) -> int:
     os.environ.update({"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
     language = console_language(flags, env=os.environ)
     accounts = gate.accounts_from(flags)  # before anything is opened: a broken account ends the start
+    try:
+        accounts = gate.accounts_from(flags)
+    except MapleError as error:
+        print(explain(error, language), file=sys.stderr)
+        return 2
     services = build(flags)
     services.catalog.walk()
     host = flags.server_name or ("0.0.0.0" if flags.listen or flags.share else "127.0.0.1")
     port = free_port(flags, host)
     engine = Engine(services)
+    services = replace(services, engine_memory=engine.memory)
     app = application(services, engine, port=port, accounts=accounts)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,

@@ -4,8 +4,8 @@
 `finish.py` turns decoded pictures into files that remember how they were made. `bench.py` holds what a worker works with.
 """
 
-from webui.generate.bench import Bench, open_bench, warm
+from webui.generate.bench import Bench, memory, open_bench, warm
 from webui.generate.plan import make_plan
 from webui.generate.run import run
 
-__all__ = ["Bench", "make_plan", "open_bench", "run", "warm"]
+__all__ = ["Bench", "make_plan", "memory", "open_bench", "run", "warm"]
