@@ -46,7 +46,8 @@ A1111_SECTIONS = {
 class SettingsStore:
     """The settings in force and their file. All methods may be called from any thread.
 
-    `frozen_sections` names groups or A1111's sections (or "*") and `frozen_keys` keys, dotted or A1111's, that may not be changed.
+    `frozen_sections` names groups or A1111's sections (or "*"), `frozen_keys` keys, dotted or A1111's: nobody may change
+    those.
     """
 
     def __init__(self, path: Path, *, frozen_sections: Collection[str] = (), frozen_keys: Collection[str] = ()) -> None:
