@@ -46,7 +46,7 @@ A1111_SECTIONS = {
 class SettingsStore:
     """The settings in force and their file. All methods may be called from any thread.
 
-    `frozen_sections` names groups or A1111's sections (or "*"), `frozen_keys` keys, dotted or A1111's: nobody may change
+    `frozen_sections` names groups or A1111's sections (or "*"), `frozen_keys` keys, dotted or A1111's: nobody changes
     those.
     """
 
