@@ -20,7 +20,10 @@ def main(paths: list[str]) -> None:
     for path in paths:
         for case in CASES:
             answer = subprocess.run(
-                [sys.executable, "-m", "benchmarks.loading", "--case", case, path], check=True, capture_output=True, text=True
+                [sys.executable, "-m", "benchmarks.loading", "--case", case, path],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             print(_line(json.loads(answer.stdout.splitlines()[-1])), flush=True)
 
@@ -103,8 +106,11 @@ def memory() -> dict[str, int]:
     """Resident, private and mapped memory now and the resident peak, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        kib = {name: int(value.split()[0]) * 1024 for name, _, value in (line.partition(":") for line in status.read_text().splitlines())
-               if value.strip().endswith("kB")}
+        kib = {
+            name: int(value.split()[0]) * 1024
+            for name, _, value in (line.partition(":") for line in status.read_text().splitlines())
+            if value.strip().endswith("kB")
+        }
         return {"rss": kib["VmRSS"], "private": kib["RssAnon"], "mapped": kib["RssFile"], "peak": kib["VmHWM"]}
     import psutil
 

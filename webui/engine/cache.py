@@ -60,7 +60,6 @@ class ModelCache:
                 self._stamp, self._vae_stamp = stamp, vae_stamp
                 self.loads += 1
             elif self._vae_stamp != vae_stamp:
-                self._vae_stamp = None
                 wear_vae(self._model, vae)
                 self._vae_stamp = vae_stamp
                 self.vae_loads += 1

@@ -244,14 +244,15 @@ def load_model(
 
 
 def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
-    """Exchange the VAE alone: an external one, or (None) the checkpoint's own. Takes everything off first."""
+    """Exchange the VAE alone: an external one, or (None) the checkpoint's own. One that cannot be read changes nothing."""
+    source = vae.path if vae is not None else model.record.path if model.has_vae else None
+    found = None
+    if source is not None:
+        found = vae_room.load_vae(source, dtype=model.precision.vae, device=model.device, like=model.parts.vae)
+    # What is worn may sit on the old one.
     model.bare()
     model.preview_state.clear()
-    source = vae.path if vae is not None else model.record.path if model.has_vae else None
-    model.vae = None
-    if source is not None:
-        model.vae = vae_room.load_vae(source, dtype=model.precision.vae, device=model.device, like=model.parts.vae)
-    model.vae_record = vae
+    model.vae, model.vae_record = found, vae
 
 
 def _counter(weights: Weights, on_progress: OnProgress) -> Callable[[int], None]:

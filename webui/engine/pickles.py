@@ -277,6 +277,8 @@ def open_pickle(path: Path) -> Weights:
     except Exception as error:  # noqa: BLE001 - a broken pickle can raise anything at all from the unpickler
         source.close()
         raise BrokenFile(path=str(path), reason=f"{type(error).__name__}: {error}") from error
+    if not any(entry.source is source for entry in entries.values()):
+        source.close()
     return Weights(path, entries, extra=extra)
 
 

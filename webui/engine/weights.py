@@ -1,7 +1,7 @@
 """Weight files as tables: name → shape, dtype and place, each tensor read when it is asked for. Nothing is executed.
 
 `open_weights` reads .safetensors, .ckpt, .pt, .pth, .bin and diffusers folders. A tensor comes either as a view of the
-mapped file (own dtype on the CPU: no copy) or through one scratch buffer (any other dtype or device), so that loading
+mapped file (own dtype on the CPU: no copy where it lies well) or through one scratch buffer (any other dtype or device), so that loading
 never holds more than the result and one tensor.
 """
 
@@ -38,6 +38,9 @@ SAFETENSORS_DTYPES: dict[str, torch.dtype] = {
 PICKLE_ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
 # A real header is below one megabyte; safetensors itself refuses more than this.
 LARGEST_HEADER = 100_000_000
+# A product with one row rounds differently when its matrix begins off a 16-byte boundary (measured with AVX-512), and
+# safetensors promises 8 only: such a tensor is copied, so that a picture does not depend on its checkpoint's format.
+ALIGNMENT = 16
 
 
 class WrongFormat(BadFile):
@@ -163,7 +166,8 @@ class Weights:
         return self.entries[name].shape
 
     def read(self, name: str, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:
-        """The tensor in `dtype` (None: as stored) on `device`. Stored so and on the CPU, it is a view of the file.
+        """The tensor in `dtype` (None: as stored) on `device`. Stored so and on the CPU, it is a view of the file
+        where its place allows.
 
         Raises KeyError for a name the file has not, BrokenFile when the file is shorter than it says.
         """
@@ -171,19 +175,22 @@ class Weights:
         wanted = dtype if dtype is not None and entry.dtype.is_floating_point else entry.dtype
         if entry.size == 0:
             return torch.empty(entry.shape, dtype=wanted, device=device)
-        if torch.device(device).type == "cpu" and wanted == entry.dtype and entry.offset % entry.dtype.itemsize == 0:
-            view = entry.source.view(entry.offset, entry.size)
-            if view is not None:
-                return _shaped(view, entry)
-        return self._through_scratch(entry, wanted, device)
+        if torch.device(device).type != "cpu" or wanted != entry.dtype:
+            return self._converted(entry, wanted, device)
+        view = entry.source.view(entry.offset, entry.size) if entry.offset % ALIGNMENT == 0 else None
+        if view is None:
+            # Memory of torch's own, for its alignment.
+            view = memoryview(torch.empty(entry.size, dtype=torch.uint8).numpy())
+            entry.source.read_into(view, entry.offset)
+        return _shaped(view, entry)
 
-    def _through_scratch(self, entry: Entry, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    def _converted(self, entry: Entry, dtype: torch.dtype, device: torch.device | str) -> Tensor:
         if len(self._scratch) < entry.size:
             self._scratch = bytearray(entry.size)
-        buffer = memoryview(self._scratch)[: entry.size]
-        entry.source.read_into(buffer, entry.offset)
-        # A copy even when nothing changes: the scratch is used again.
-        return _shaped(buffer, entry).to(device=device, dtype=dtype, copy=True)
+        view = memoryview(self._scratch)[: entry.size]
+        entry.source.read_into(view, entry.offset)
+        # A copy even when the type stays: the scratch is used again.
+        return _shaped(view, entry).to(device=device, dtype=dtype, copy=True)
 
     def close(self) -> None:
         self._scratch = bytearray()

@@ -1,0 +1,108 @@
+"""The model cache: what is read again and what is not, and who may touch the device."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webui.domain.errors import BrokenFile, ModelGone
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture
+def cache() -> Any:
+    import torch
+
+    from webui.engine.cache import ModelCache
+
+    return ModelCache(torch.device("cpu"))
+
+
+def test_the_same_model_is_read_once(cache: Any, tiny_checkpoint: Path, record: Callable[..., Any]) -> None:
+    first = cache.load(record(tiny_checkpoint), None)
+    assert cache.load(record(tiny_checkpoint), None) is first
+    assert (cache.loads, cache.vae_loads) == (1, 0)
+
+
+def test_another_vae_is_exchanged_alone_and_given_back(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    state = {name: value for name, value in load_file(tiny_checkpoint).items() if name.startswith("first_stage_model.")}
+    save_file({name: value * 0.5 for name, value in state.items()}, tmp_path / "soft.vae.safetensors")
+    latents = torch.randn(1, 4, 4, 4)
+    model = cache.load(record(tiny_checkpoint), None)
+    unet, own = model.unet, model.decode(latents)
+    other = cache.load(record(tiny_checkpoint), record(tmp_path / "soft.vae.safetensors"))
+    assert other.unet is unet
+    assert not torch.equal(other.decode(latents), own)
+    assert torch.equal(cache.load(record(tiny_checkpoint), None).decode(latents), own)
+    assert (cache.loads, cache.vae_loads) == (1, 2)
+
+
+def test_a_file_replaced_under_its_name_is_read_again(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(tiny_checkpoint, tmp_path / "x.safetensors"))
+    cache.load(record(path), None)
+    os.utime(path, ns=(1, 1))
+    cache.load(record(path), None)
+    assert cache.loads == 2
+
+
+def test_a_model_that_cannot_be_used_leaves_the_one_in_memory(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    model = cache.load(record(tiny_checkpoint), None)
+    (tmp_path / "x.safetensors").write_bytes(b"rubbish" * 10)
+    with pytest.raises(BrokenFile):
+        cache.load(record(tmp_path / "x.safetensors"), None)
+    with pytest.raises(ModelGone):
+        cache.load(record(tmp_path / "none.safetensors"), None)
+    assert cache.load(record(tiny_checkpoint), None) is model
+    assert cache.loads == 1
+
+
+def test_a_vae_that_cannot_be_used_is_tried_again_next_time(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    import torch
+
+    cache.load(record(tiny_checkpoint), None)
+    (tmp_path / "x.safetensors").write_bytes(b"rubbish" * 10)
+    for _ in range(2):
+        with pytest.raises(BrokenFile):
+            cache.load(record(tiny_checkpoint), record(tmp_path / "x.safetensors"))
+    assert cache.load(record(tiny_checkpoint), None).decode(torch.zeros(1, 4, 4, 4)).shape == (1, 3, 32, 32)
+    assert cache.loads == 1
+
+
+def test_unloading_gives_it_back(cache: Any, tiny_checkpoint: Path, record: Callable[..., Any]) -> None:
+    cache.load(record(tiny_checkpoint), None)
+    cache.unload()
+    assert cache.current is None
+    cache.load(record(tiny_checkpoint), None)
+    assert cache.loads == 2
+
+
+def test_the_lease_is_the_holders_again_and_nobody_elses(cache: Any) -> None:
+    order: list[str] = []
+
+    def other() -> None:
+        with cache.lease():
+            order.append("other")
+
+    with cache.lease(), cache.lease():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.05)
+        order.append("holder")
+    thread.join()
+    assert order == ["holder", "other"]

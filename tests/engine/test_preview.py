@@ -1,0 +1,129 @@
+"""Previews: cheap and near the truth, decoders when they are there, a word when they are not."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+
+def test_the_fitted_map_finds_a_linear_relation_exactly() -> None:
+    import torch
+    from torch.nn import functional
+
+    from webui.engine.preview import fitted
+
+    mixing = torch.tensor([[1.0, 2.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0], [2.0, 0.0, 1.0, 3.0]])
+
+    def encode(pictures: Any) -> Any:
+        means = functional.avg_pool2d(pictures * 2 - 1, 8)
+        return torch.einsum("nrhw,rc->nchw", means - 0.25, mixing)
+
+    model: Any = SimpleNamespace(encode=encode, latent_channels=4, factor=8, device=torch.device("cpu"))
+    factors, offset = fitted(model)
+    assert torch.allclose(mixing @ factors, torch.eye(3), atol=1e-4)
+    assert torch.allclose(offset, torch.full((3,), 0.25), atol=1e-4)
+
+
+def test_several_pictures_stand_in_a_grid(tiny_model: Any) -> None:
+    import torch
+
+    from webui.engine.preview import preview
+
+    assert preview(tiny_model, torch.randn(1, 4, 6, 5)).size == (5, 6)
+    assert preview(tiny_model, torch.randn(3, 4, 6, 5)).size == (10, 12)
+
+
+def test_full_is_the_vae(tiny_model: Any) -> None:
+    import numpy as np
+    import torch
+
+    from webui.engine.preview import preview
+
+    latents = torch.randn(1, 4, 4, 4)
+    picture = np.asarray(preview(tiny_model, latents, "Full"))
+    assert (picture == (tiny_model.decode(latents)[0] * 255).byte().permute(1, 2, 0).numpy()).all()
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_bytes_are_of_the_kind_asked_for(tiny_model: Any, kind: str) -> None:
+    import torch
+    from PIL import Image
+
+    from webui.engine.preview import encoded, preview
+
+    data, media_type = encoded(preview(tiny_model, torch.randn(1, 4, 8, 8)), kind)
+    assert media_type == f"image/{kind}"
+    assert Image.open(io.BytesIO(data)).size == (8, 8)
+
+
+@pytest.mark.parametrize("method", ["TAESD", "Approx NN"])
+def test_a_missing_decoder_is_said_once_and_the_cheap_map_stands_in(
+    tiny_model: Any, tmp_path: Path, method: str
+) -> None:
+    import torch
+
+    from webui.engine.preview import preview
+
+    latents = torch.randn(1, 4, 4, 4)
+    for _ in range(2):
+        shown = preview(tiny_model, latents, method, folders=[tmp_path, tmp_path / "none"])
+    assert shown.tobytes() == preview(tiny_model, latents, "Approx cheap").tobytes()
+    assert [key for key, _fields in tiny_model.take_notes()] == ["preview_fell_back"]
+
+
+def _wide(tiny_model: Any) -> Any:
+    """The miniature without a VAE of its own: its latents count as Stable Diffusion 1's."""
+    tiny_model.vae = None
+    return tiny_model
+
+
+def test_a_taesd_file_of_either_layout_is_used(tiny_model: Any, tmp_path: Path) -> None:
+    import torch
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+    from webui.engine.preview import preview
+
+    torch.manual_seed(1)
+    taesd = AutoencoderTiny()
+    latents = torch.randn(1, 4, 4, 4)
+    with torch.no_grad():
+        truth = (
+            ((taesd.decode(latents).sample[0] + 1) / 2 * 255).clamp(0, 255).byte().permute(1, 2, 0).numpy().tobytes()
+        )
+    own_names = {}
+    for name, value in taesd.decoder.state_dict().items():
+        _layers, number, rest = name.split(".", 2)
+        own_names[f"{int(number) + 1}.{rest}"] = value
+    for folder, state in (("a", own_names), ("b", taesd.state_dict())):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "broken.pth").write_bytes(b"no")
+        torch.save(state, tmp_path / folder / "taesd_decoder.pth")
+        tiny_model.preview_state.clear()
+        assert preview(_wide(tiny_model), latents, "TAESD", folders=[tmp_path / folder]).tobytes() == truth
+    assert tiny_model.take_notes() == []
+
+
+def test_an_approximation_network_is_used(tiny_model: Any, tmp_path: Path) -> None:
+    import torch
+
+    from webui.engine.preview import Approximation, preview
+
+    network = Approximation()
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    shown = preview(_wide(tiny_model), torch.randn(1, 4, 8, 8), "Approx NN", folders=[tmp_path])
+    assert shown.size == (16, 16)
+    assert tiny_model.take_notes() == []
+
+
+def test_published_factors_are_for_stable_diffusions_own_latents_alone(
+    tiny_model: Any, tiny: SimpleNamespace, record: Callable[..., Any]
+) -> None:
+    from webui.engine.preview import speaks_sd1
+
+    assert not speaks_sd1(tiny_model)
+    assert speaks_sd1(_wide(tiny_model))
