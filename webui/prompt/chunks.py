@@ -85,7 +85,7 @@ def old_chunk(
 ) -> Chunk:
     """The one chunk of A1111's first emphasis: brackets are tokens that change the weight of all that follows.
 
-    What does not fit into 75 tokens is cut off; there is no BREAK and no `(a:1.2)`. `weigh` false: brackets are plain text.
+    What does not fit into 75 tokens is cut off; there is no BREAK and no `(a:1.2)`. `weigh` false: brackets are text.
     Raises TooLong.
     """
     tokens = tokenizer.encode(check_length(text))
