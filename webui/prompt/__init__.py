@@ -9,7 +9,9 @@ In the order a prompt goes through them (A1111 1.10.1's order, which decides wha
     schedule    `[from:to:when]`, `[a|b]`
     attention   `(a:1.2)`, `[a]`, `BREAK`
     chunks      75 tokens at a time, embeddings whole
-    tokens      CLIP's byte-pair tokenizer and the counter
+    tokens      CLIP's byte-pair tokenizer
+    counter     what the number beside a prompt box says
+    limits      how much prompt is taken
 
 A new piece of syntax is a module here with one function from text to value, placed in this list, with every row of its
 behaviour in `tests/prompt/`.

@@ -1,4 +1,4 @@
-"""CLIP's byte-pair tokenizer and the token counter beside the prompt boxes.
+"""CLIP's byte-pair tokenizer: text to token ids.
 
 The merges in `clip/merges.txt.gz` are OpenAI's (see `clip/NOTICE`); the vocabulary follows from them, so only they are
 kept. Text is put right as CLIP's own code does it: ftfy (which also turns full-width `，` into `,`), white space to
