@@ -12,6 +12,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "page_queued_behind": ("已加入队列，前面还有 {count} 个任务。", "Added to the queue; {count} ahead of it."),
     "page_waiting": ("等待中", "Waiting"),
     "page_waiting_behind": ("排队中，前面还有 {count} 个", "In queue, {count} ahead"),
+    "page_preparing": ("准备中", "Preparing"),
     "page_step_of": ("{step}/{steps} 步", "step {step}/{steps}"),
     "page_batch_of": ("第 {batch}/{batches} 批", "batch {batch}/{batches}"),
     "page_time_taken": ("用时：{seconds}", "Time taken: {seconds}"),

@@ -147,6 +147,7 @@
     const eta = job.eta ? clock(job.eta) : "";
     const words = [];
     if (job.state === "queued") words.push(job.position > 0 ? maple.say("waiting_behind", { count: job.position }) : maple.say("waiting"));
+    else if (!job.steps && job.phase === "sampling") words.push(maple.say("preparing"));
     else {
       if (job.phase !== "sampling") words.push(job.phase_text);
       words.push(`${percent}%`);
