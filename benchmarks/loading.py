@@ -2,9 +2,10 @@
 
     python -m benchmarks.loading CHECKPOINT...
 
-For its own number type and for fp32: how much memory the process has grown by after the text encoder, the UNet and the VAE
-have each run once (every page touched), as a share of the file and of the weights in that type; how long loading took, and
-beside it how long reading the file's bytes takes. Linux tells mapped from private memory; elsewhere only the sum is known.
+For its own number type and for fp32: how much memory the process has grown by after the text encoder, the UNet and
+the VAE have each run once (every page touched), as a share of the file and of the weights in that type; how long
+loading took, and beside it how long reading the file's bytes takes. Linux tells mapped from private memory; elsewhere
+only the sum is known.
 """
 
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 CASES = ("own", "fp32")
 
@@ -28,16 +30,17 @@ def main(paths: list[str]) -> None:
             print(_line(json.loads(answer.stdout.splitlines()[-1])), flush=True)
 
 
-def _line(row: dict[str, float | str]) -> str:
+def _line(row: dict[str, Any]) -> str:
+    gb = {key: row[key] / 1e9 for key in ("grown", "private", "mapped", "peak")}
     return (
-        f"{row['file']:30} {row['case']:5} grown {row['grown'] / 1e9:5.2f} GB = {row['grown'] / row['size']:.3f} of the file, "
+        f"{row['file']:30} {row['case']:5} grown {gb['grown']:5.2f} GB = {row['grown'] / row['size']:.3f} of the file, "
         f"{row['grown'] / row['weights']:.3f} of its weights in that type "
-        f"(private {row['private'] / 1e9:.2f} GB, mapped {row['mapped'] / 1e9:.2f} GB, peak {row['peak'] / 1e9:.2f} GB); "
+        f"(private {gb['private']:.2f} GB, mapped {gb['mapped']:.2f} GB, peak {gb['peak']:.2f} GB); "
         f"load {row['load_s']:.2f} s ({row['load_cpu_s']:.2f} CPU s), reading the bytes {row['read_s']:.2f} s"
     )
 
 
-def measure(case: str, path: Path) -> dict[str, float | str]:
+def measure(case: str, path: Path) -> dict[str, Any]:
     """One case, in this process. Memory in bytes, growth since everything but the checkpoint was loaded."""
     read_s = _read(path)
     import torch

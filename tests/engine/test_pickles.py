@@ -151,7 +151,8 @@ def test_a_malicious_pickle_is_refused_by_name_and_never_run(tmp_path: Path, zip
 def test_everything_a_file_asks_for_is_named(tmp_path: Path) -> None:
     from webui.engine.pickles import open_pickle
 
-    asks = b"\x80\x02]q\x00(cos\nsystem\ncsubprocess\nPopen\n(X\x02\x00\x00\x00lstRcbuiltins\neval\n(X\x01\x00\x00\x001tRe."
+    asks = b"\x80\x02]q\x00(cos\nsystem\ncsubprocess\nPopen\n(X\x02\x00\x00\x00lstR"
+    asks += b"cbuiltins\neval\n(X\x01\x00\x00\x001tRe."
     (tmp_path / "x.pt").write_bytes(asks)
     with pytest.raises(UnsafeFile) as refused:
         open_pickle(tmp_path / "x.pt")
@@ -187,7 +188,8 @@ def test_a_pickle_cannot_change_what_it_is_given(tmp_path: Path, name: str) -> N
 
 
 def test_training_leftovers_are_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pytorch-lightning and numpy leave in published checkpoints: stand-ins swallow it, lightning absent or not."""
+    """What pytorch-lightning and numpy leave in published checkpoints: stand-ins swallow it, lightning absent or not.
+    """
     import numpy as np
     import torch
 

@@ -19,7 +19,10 @@ class Precision:
     def for_device(
         cls, device: torch.device, *, half: bool = True, half_vae: bool = True, check_nan: bool = True
     ) -> "Precision":
-        """A1111's choice: fp16 on an accelerator, fp32 on the CPU. `half`/`half_vae` False: --no-half, --no-half-vae."""
+        """A1111's choice: fp16 on an accelerator, fp32 on the CPU.
+
+        `half`/`half_vae` False: --no-half, --no-half-vae.
+        """
         if device.type == "cpu" or not half:
             return cls(check_nan=check_nan)
         small = torch.float16

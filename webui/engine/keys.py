@@ -1,11 +1,11 @@
 """Names of weights: diffusers' module names ↔ the LDM names single-file checkpoints use, both ways from one table.
 
-The table is computed from a module's configuration, so that narrow models (the demo) and full ones share it. A diffusers
-name comes in, an LDM name without its prefix goes out. Nothing here reads a file; `to_ldm` is the exporter.
+The table is computed from a module's configuration, so that narrow models (the demo) and full ones share it. A
+diffusers name comes in, an LDM name without its prefix goes out. Nothing here reads a file; `to_ldm` is the exporter.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -79,7 +79,10 @@ def _unet_places(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def vae_to_ldm(name: str, config: Mapping[str, Any]) -> str:
-    """The LDM name (without prefix) of an `AutoencoderKL` weight. LDM counts the decoder's levels from the picture's side."""
+    """The LDM name (without prefix) of an `AutoencoderKL` weight.
+
+    LDM counts the decoder's levels from the picture's side.
+    """
     half, _, rest = name.partition(".")
     if half not in ("encoder", "decoder"):
         return name
@@ -106,7 +109,8 @@ def old_vae_name(name: str) -> str:
 
 
 def text_to_ldm(name: str) -> str:
-    """A `CLIPTextModel` weight without `text_model.`, which transformers had before version 5.6 and files still have."""
+    """A `CLIPTextModel` weight without `text_model.`, which transformers had before version 5.6 and files still have.
+    """
     return name.removeprefix("text_model.")
 
 
@@ -126,13 +130,18 @@ def to_ldm(
     """Modules' weights under LDM names, in exact SD 1.x single-file layout. Tensors are shared, not copied."""
     state: dict[str, Tensor] = {}
     if unet is not None:
-        state |= {UNET + unet_to_ldm(name, unet.config): value for name, value in unet.state_dict().items()}
+        state |= {UNET + unet_to_ldm(name, config_of(unet)): value for name, value in unet.state_dict().items()}
     if vae is not None:
         for name, value in vae.state_dict().items():
-            state[VAE + vae_to_ldm(name, vae.config)] = value[:, :, None, None] if is_vae_attention(name) else value
+            state[VAE + vae_to_ldm(name, config_of(vae))] = value[:, :, None, None] if is_vae_attention(name) else value
     if text_encoder is not None:
         state |= {TEXT + text_to_ldm(name): value for name, value in text_encoder.state_dict().items()}
     return state
+
+
+def config_of(module: nn.Module) -> Mapping[str, Any]:
+    """The configuration a diffusers module was made with."""
+    return cast(Any, module).config
 
 
 def _renamed(rest: str, table: Mapping[str, str]) -> str:

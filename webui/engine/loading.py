@@ -1,7 +1,8 @@
 """From a weight file to modules: built without memory, then filled one tensor at a time.
 
-Modules are diffusers' and transformers' classes made on the `meta` device; each weight is read, converted and put in its
-place before the next one is touched. Nothing is looked up by name on any network: configurations come from `families`.
+Modules are diffusers' and transformers' classes made on the `meta` device; each weight is read, converted and put in
+its place before the next one is touched. Nothing is looked up by name on any network: configurations come from
+`families`.
 """
 
 import inspect
@@ -26,7 +27,8 @@ Names = Callable[[str], Iterable[str]]
 """The names a module's weight may have in the file, likeliest first."""
 Module = TypeVar("Module", bound=nn.Module)
 
-# A file's text configuration is passed on only so far: transformers acts on some keys (an attention kernel is fetched by name).
+# A file's text configuration is passed on only so far: transformers acts on some keys (an attention kernel is fetched
+# by name).
 TEXT_KEYS = frozenset(
     {
         "vocab_size",
@@ -75,12 +77,14 @@ def _empty(make: Callable[[], Module], path: Path) -> Module:
 
 
 def unet_names(unet: nn.Module, *, folder: bool = False, ema: bool = False) -> Names:
-    """Where a UNet weight lies: under LDM's prefix, among the running averages when asked (or when nothing else is there)."""
+    """Where a UNet weight lies: under LDM's prefix, among the running averages when asked (or when nothing else is
+    there).
+    """
     if folder:
         return lambda name: (f"unet/{name}",)
 
     def names(name: str) -> tuple[str, ...]:
-        ldm = keys.unet_to_ldm(name, unet.config)
+        ldm = keys.unet_to_ldm(name, keys.config_of(unet))
         plain, average = keys.UNET + ldm, keys.ema_name(ldm)
         return (average, plain) if ema else (plain, average)
 
@@ -91,7 +95,7 @@ def vae_names(vae: nn.Module, *, prefix: str) -> Names:
     """Where a VAE weight lies under `prefix`: LDM's name, diffusers' or an older diffusers'."""
 
     def names(name: str) -> tuple[str, ...]:
-        return prefix + keys.vae_to_ldm(name, vae.config), prefix + name, prefix + keys.old_vae_name(name)
+        return prefix + keys.vae_to_ldm(name, keys.config_of(vae)), prefix + name, prefix + keys.old_vae_name(name)
 
     return names
 
@@ -116,8 +120,8 @@ def fill(
 ) -> None:
     """Put a file's tensors into a module made on `meta`, converted to `dtype` (None: the file's own) on `device`.
 
-    Raises BrokenFile naming what is missing or of another shape. On the CPU a tensor that needs no conversion stays a view
-    of the mapped file.
+    Raises BrokenFile naming what is missing or of another shape. On the CPU a tensor that needs no conversion stays a
+    view of the mapped file.
     """
     places = {name: next((key for key in names(name) if key in weights), None) for name, _ in module.named_parameters()}
     missing = [name for name, key in places.items() if key is None]

@@ -55,6 +55,8 @@ class LoadedModel:
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview_state: dict[Any, Any] = field(default_factory=dict)
     """What `preview` has worked out or loaded for this model."""
+    apart: bool = False
+    """Every call in a forward of its own."""
     _worn: tuple[Patch, ...] = ()
     _depth: int = 0
     _most_rows: int | None = None
@@ -81,7 +83,7 @@ class LoadedModel:
         Raises NotANumber when the network gives NaN, OutOfMemory when not even one picture fits.
         """
         answers: dict[int, Tensor] = {}
-        for group in _groups(calls):
+        for group in [[i] for i in range(len(calls))] if self.apart else _groups(calls):
             x = torch.cat([calls[i].x for i in group]).to(self.device, torch.float32)
             sigma = torch.cat([calls[i].sigma for i in group]).to(self.device, torch.float32)
             states = torch.cat([calls[i].context for i in group]).to(self.device, self.dtype)
@@ -115,12 +117,14 @@ class LoadedModel:
                 self._most_rows = (most + 1) // 2
             torch.cuda.empty_cache()
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, *, retry: bool = True) -> Tensor:
         """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU. Raises NoVae, NotANumber.
 
-        A NaN in half precision is decoded again in fp32, and noted.
+        A NaN in half precision is decoded again in fp32, and noted; without `retry` it raises.
         """
-        pictures, retried = vae_room.decode(self._vae(), latents, scale=self.scale, check_nan=self.precision.check_nan)
+        pictures, retried = vae_room.decode(
+            self._vae(), latents, scale=self.scale, check_nan=self.precision.check_nan, retry=retry
+        )
         if retried:
             self.notes.append(("vae_retried_in_fp32", {"model": self.record.stem}))
         return pictures
@@ -138,8 +142,8 @@ class LoadedModel:
     def wearing(self, patches: Sequence[Patch]) -> Iterator[None]:
         """Wear exactly these for the length of the block; only the difference to what is worn is changed.
 
-        Leaving an inner block gives back the outer one's. Leaving the outermost only releases: the next block of the same
-        patches finds them on, any other (an empty one too) or `bare` takes them off.
+        Leaving an inner block gives back the outer one's. Leaving the outermost only releases: the next block of the
+        same patches finds them on, any other (an empty one too) or `bare` takes them off.
         """
         outer = self._worn if self._depth else None
         self._change(tuple(patches))
@@ -192,7 +196,10 @@ class Opened:
 
 
 def open_model(checkpoint: ModelRecord) -> Opened:
-    """Read a checkpoint's header. Raises ModelGone, BrokenFile, WrongFormat, WrongKind, UnsafeFile, UnsupportedModel."""
+    """Read a checkpoint's header.
+
+    Raises ModelGone, BrokenFile, WrongFormat, WrongKind, UnsafeFile, UnsupportedModel.
+    """
     weights = open_weights(checkpoint.path)
     try:
         family, parts = configured(weights)
@@ -244,7 +251,10 @@ def load_model(
 
 
 def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
-    """Exchange the VAE alone: an external one, or (None) the checkpoint's own. One that cannot be read changes nothing."""
+    """Exchange the VAE alone: an external one, or (None) the checkpoint's own.
+
+    One that cannot be read changes nothing.
+    """
     source = vae.path if vae is not None else model.record.path if model.has_vae else None
     found = None
     if source is not None:

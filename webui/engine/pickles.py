@@ -1,9 +1,9 @@
 """PyTorch pickles read without running them: an unpickler whose every name is a stand-in of ours.
 
-`torch.save` writes a pickle that calls `torch._utils._rebuild_tensor_v2` and friends. Here those names give plain records
-(`Entry`) of where a tensor's bytes lie; nothing of torch, numpy or anybody's package is ever imported or called. A name
-outside `ALLOWED` is collected, and the file is refused with all of them (`UnsafeFile`). To allow another harmless name
-(a training callback's class, say), add it to `INERT`.
+`torch.save` writes a pickle that calls `torch._utils._rebuild_tensor_v2` and friends. Here those names give plain
+records (`Entry`) of where a tensor's bytes lie; nothing of torch, numpy or anybody's package is ever imported or
+called. A name outside `ALLOWED` is collected, and the file is refused with all of them (`UnsafeFile`). To allow
+another harmless name (a training callback's class, say), add it to `INERT`.
 """
 
 import io
@@ -189,7 +189,10 @@ def _sizes(values: object) -> tuple[int, ...]:
 
 
 class Maker:
-    """A function a pickle may call. An object with no attributes to set, so that a pickle cannot leave anything on it."""
+    """A function a pickle may call.
+
+    An object with no attributes to set, so that a pickle cannot leave anything on it.
+    """
 
     __slots__ = ("_make",)
 
@@ -223,7 +226,8 @@ ALLOWED: Mapping[str, Any] = {
     **{f"torch.cuda.{name}": dtype for name, dtype in STORAGES.items()},
     **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},
 }
-# `defaultdict(list)` and `set` name these; as bare values they do no harm, and nothing here calls them with a pickle's arguments.
+# `defaultdict(list)` and `set` name these; as bare values they do no harm, and nothing here calls them with a
+# pickle's arguments.
 _VALUES = frozenset(
     {
         "builtins.list",
@@ -265,7 +269,8 @@ class Reader(pickle.Unpickler):
 def open_pickle(path: Path) -> Weights:
     """Read a .ckpt, .pt, .pth or .bin: zip, legacy stream or tar. Raises UnsafeFile, BrokenFile.
 
-    The tensors are those of `state_dict` when the file has one, else the file's own; nested tables are flattened with dots.
+    The tensors are those of `state_dict` when the file has one, else the file's own; nested tables are flattened with
+    dots.
     """
     source = FileSource(path)
     try:
@@ -274,7 +279,7 @@ def open_pickle(path: Path) -> Weights:
     except (UnsafeFile, BrokenFile):
         source.close()
         raise
-    except Exception as error:  # noqa: BLE001 - a broken pickle can raise anything at all from the unpickler
+    except Exception as error:  # a broken pickle can raise anything at all from the unpickler
         source.close()
         raise BrokenFile(path=str(path), reason=f"{type(error).__name__}: {error}") from error
     if not any(entry.source is source for entry in entries.values()):
@@ -283,7 +288,10 @@ def open_pickle(path: Path) -> Weights:
 
 
 def _unpickled(path: Path, file: Any, storage_of: Callable[[Any], Any]) -> Any:
-    """Run one pickle through the reader. Raises UnsafeFile when it asked for anything else, even if it broke on the way."""
+    """Run one pickle through the reader.
+
+    Raises UnsafeFile when it asked for anything else, even if it broke on the way.
+    """
     reader = Reader(file, storage_of)
     try:
         value = reader.load()
@@ -338,7 +346,9 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: FileSource,
 
 
 def _from_stream(path: Path, source: FileSource) -> Any:
-    """The format before PyTorch 1.6: magic, protocol, system, the value, the storages' names, then their data in that order."""
+    """The format before PyTorch 1.6: magic, protocol, system, the value, the storages' names, then their data in that
+    order.
+    """
     storages: dict[str, Storage] = {}
     counts: dict[str, int] = {}
 
@@ -386,7 +396,8 @@ def _place(storage: Storage, source: Source, at: int, count: int) -> None:
 
 
 def _from_tar(path: Path, source: FileSource) -> Any:
-    """The format before PyTorch 0.1.10: a tar of `storages`, `tensors` and `pickle`, whose references are tensor ids."""
+    """The format before PyTorch 0.1.10: a tar of `storages`, `tensors` and `pickle`, whose references are tensor ids.
+    """
     objects: dict[Any, Any] = {}
 
     def kind_of(pid: Any) -> Any:

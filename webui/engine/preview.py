@@ -114,7 +114,9 @@ def fitted(model: LoadedModel) -> tuple[Tensor, Tensor]:
 
 
 class Approximation(nn.Module):
-    """The small convolution net of A1111's models/VAE-approx/model.pt: latents (n, 4, h, w) to pixels twice that size."""
+    """The small convolution net of A1111's models/VAE-approx/model.pt: latents (n, 4, h, w) to pixels twice that
+    size.
+    """
 
     MARGIN = 11
     SIZES = ((4, 8, 7), (8, 16, 5), (16, 32, 3), (32, 64, 3), (64, 32, 3), (32, 16, 3), (16, 8, 3), (8, 3, 3))

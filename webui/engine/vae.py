@@ -1,12 +1,12 @@
 """Pictures from latents and back: loading a VAE, decoding picture by picture, the retry in fp32.
 
-Latents here are (batch, 4, height/8, width/8), already scaled to unit variance; pictures (batch, 3, height, width) fp32 in
-[0, 1].
+Latents here are (batch, 4, height/8, width/8), already scaled to unit variance; pictures (batch, 3, height, width)
+fp32 in [0, 1].
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -99,22 +99,25 @@ def _in_ldm_names(weights: Weights, prefix: str) -> Weights:
 
 
 @torch.no_grad()
-def decode(vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True) -> tuple[Tensor, bool]:
+def decode(
+    vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True, retry: bool = True
+) -> tuple[Tensor, bool]:
     """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU, and whether fp32 had to be taken for a NaN in half.
 
-    One picture at a time, as A1111: a batch costs no more memory than a picture. Raises NotANumber when fp32 gives NaN too.
+    One picture at a time, as A1111: a batch costs no more memory than a picture. Raises NotANumber when fp32 gives
+    NaN too.
     """
     pictures = [_decode_one(vae, latents[i : i + 1] / scale) for i in range(len(latents))]
     if not check_nan or not any(torch.isnan(picture).any() for picture in pictures):
         return _finished(pictures), False
     dtype = vae.dtype
-    if dtype == torch.float32 or torch.isnan(latents).any():
+    if not retry or dtype == torch.float32 or torch.isnan(latents).any():
         raise NotANumber(where="VAE")
     try:
         vae.float()
         pictures = [_decode_one(vae, latents[i : i + 1] / scale) for i in range(len(latents))]
     finally:
-        vae.to(dtype)
+        torch.nn.Module.to(vae, dtype)
     if any(torch.isnan(picture).any() for picture in pictures):
         raise NotANumber(where="VAE")
     return _finished(pictures), True
@@ -122,7 +125,8 @@ def decode(vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool
 
 def _decode_one(vae: AutoencoderKL, latent: Tensor) -> Tensor:
     try:
-        return vae.decode(latent.to(device=vae.device, dtype=vae.dtype)).sample.float()
+        given: Any = latent.to(device=vae.device, dtype=vae.dtype)
+        return cast(Tensor, vae.decode(given, return_dict=False)[0]).float()
     except torch.OutOfMemoryError as error:
         raise OutOfMemory(doing="VAE", needed="?", free="?") from error
 
@@ -133,7 +137,10 @@ def _finished(pictures: list[Tensor]) -> Tensor:
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Tensor, *, scale: float, generator: torch.Generator | None = None) -> Tensor:
-    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: drawn from the posterior with `generator`, its mean without."""
-    posterior = vae.encode((pictures * 2 - 1).to(device=vae.device, dtype=vae.dtype)).latent_dist
+    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: drawn from the posterior with `generator`,
+    its mean without.
+    """
+    given: Any = (pictures * 2 - 1).to(device=vae.device, dtype=vae.dtype)
+    posterior: Any = vae.encode(given, return_dict=False)[0]
     latents = posterior.mode() if generator is None else posterior.sample(generator)
     return latents.float() * scale

@@ -1,8 +1,8 @@
 """Weight files as tables: name → shape, dtype and place, each tensor read when it is asked for. Nothing is executed.
 
 `open_weights` reads .safetensors, .ckpt, .pt, .pth, .bin and diffusers folders. A tensor comes either as a view of the
-mapped file (own dtype on the CPU: no copy where it lies well) or through one scratch buffer (any other dtype or device), so that loading
-never holds more than the result and one tensor.
+mapped file (own dtype on the CPU: no copy where it lies well) or through one scratch buffer (any other dtype or
+device), so that loading never holds more than the result and one tensor.
 """
 
 import json
@@ -180,7 +180,7 @@ class Weights:
         view = entry.source.view(entry.offset, entry.size) if entry.offset % ALIGNMENT == 0 else None
         if view is None:
             # Memory of torch's own, for its alignment.
-            view = memoryview(torch.empty(entry.size, dtype=torch.uint8).numpy())
+            view = torch.empty(entry.size, dtype=torch.uint8).numpy().data
             entry.source.read_into(view, entry.offset)
         return _shaped(view, entry)
 
@@ -219,7 +219,10 @@ def open_weights(path: Path) -> Weights:
 
 
 def sniff(path: Path) -> str:
-    """ "safetensors", "zip", "pickle" or "tar" by the first bytes. Raises BrokenFile for anything else, or nothing at all."""
+    """What a file is by its first bytes: "safetensors", "zip", "pickle" or "tar".
+
+    Raises BrokenFile for anything else, or nothing at all.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -248,7 +251,10 @@ def sniff(path: Path) -> str:
 
 
 def open_safetensors(path: Path) -> Weights:
-    """Read a safetensors header: 8 bytes of length, JSON, then data. Raises BrokenFile when they do not fit together."""
+    """Read a safetensors header: 8 bytes of length, JSON, then data.
+
+    Raises BrokenFile when they do not fit together.
+    """
     source = FileSource(path)
     try:
         header, start = _header(source)

@@ -1,7 +1,8 @@
 """Base model families, told apart by the shapes of their weights. One module per family that runs.
 
-A row claims a table of weights and either gives the configurations its modules are built from, or refuses with a reason.
-Add one: a module with `claims(weights)` and `configure(weights)`, and its row in `FAMILIES` (first claim wins).
+A row claims a table of weights and either gives the configurations its modules are built from, or refuses with a
+reason. Add one: a module with `claims(weights)` and `configure(weights)`, and its row in `FAMILIES` (first claim
+wins).
 """
 
 from collections.abc import Callable
