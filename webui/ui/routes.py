@@ -18,10 +18,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from fastapi import APIRouter, Body, Request, Response, UploadFile
+from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from webui.domain import Job, JobState, ModelKind, Wish
 from webui.domain.errors import BadInput, NotFound
@@ -36,7 +37,7 @@ from webui.ui.choices import choices
 from webui.ui.form import request_from, values_from
 from webui.ui.lookup import FormLookup
 from webui.ui.settings_form import settings_form
-from webui.words import language_of
+from webui.words import language_of, say
 
 LOCAL = "local"
 SHOWN = 30
@@ -344,17 +345,36 @@ def _form(router: APIRouter, services: Services) -> None:
     async def read(request: Request) -> dict[str, Any] | None:
         """What a text or an uploaded picture says, as values for the form. An empty text means the last generation."""
         if request.headers.get("content-type", "").startswith("multipart/"):
-            form = await request.form(max_files=1, max_fields=4)
-            upload = form.get("picture")
-            if not isinstance(upload, UploadFile) and not hasattr(upload, "read"):
-                raise NotForThePage(reason="picture")
-            body = await upload.read(MOST_UPLOAD + 1)  # type: ignore[union-attr]
-            if len(body) > MOST_UPLOAD:
-                raise UploadTooLarge(most=MOST_UPLOAD // 1024 // 1024)
-            found = metadata.read_picture(body)
-            return _read(services, found.infotext) | {"items": [{"key": key, "text": text} for key, text in found.items.items()]}
-        text = str((await request.json()).get("text") or "")
+            found = await run_in_threadpool(metadata.read_picture, await _upload(request))
+            items = [{"key": key, "text": text} for key, text in found.items.items()]
+            notes = [say("picture_damaged", language(request), reason=found.damaged)] if found.damaged else []
+            return {"infotext": "", **_read(services, found.infotext), "items": items, "notes": notes}
+        text = await _text(request)
         return _read(services, text or _last(services, owner_of(request))) or None
+
+
+async def _upload(request: Request) -> bytes:
+    """The uploaded picture. Raises UploadTooLarge, NotForThePage."""
+    async with request.form(max_files=1, max_fields=4) as form:
+        upload = form.get("picture")
+        if not isinstance(upload, UploadFile):
+            raise NotForThePage(reason="picture")
+        body = await upload.read(MOST_UPLOAD + 1)
+    if len(body) > MOST_UPLOAD:
+        raise UploadTooLarge(most=MOST_UPLOAD // 1024 // 1024)
+    return body
+
+
+async def _text(request: Request) -> str:
+    """`{"text": …}`. Raises NotForThePage."""
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise NotForThePage(reason=str(error)) from None
+    text = body.get("text") if isinstance(body, dict) else None
+    if not isinstance(text, str):
+        raise NotForThePage(reason="text")
+    return text
 
 
 def _last(services: Services, owner: str) -> str:

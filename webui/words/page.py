@@ -27,6 +27,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "unknown_tab": ("没有名为“{name}”的标签页。", "There is no tab called “{name}”."),
     "no_such_picture": ("任务 {id} 没有第 {number} 张图片。", "Job {id} has no picture {number}."),
     "picture_gone": ("图片文件已不在：{name}。可能已被移动或删除。", "The picture's file is gone: {name}. It may have been moved or deleted."),
+    "picture_damaged": ("图片已损坏，但仍读到了其中的文字：{reason}", "The picture is damaged; its texts could still be read: {reason}"),
     "upload_too_large": ("文件太大：最多 {most} MB。", "The file is too large: at most {most} MB."),
     "not_for_the_page": ("页面发来的内容无法读取：{reason}。请刷新页面。", "What the page sent cannot be read: {reason}. Reload the page."),
 }

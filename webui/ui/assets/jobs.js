@@ -103,7 +103,7 @@
     maple.gallery.show(job);
     if (job.state === "failed") {
       forever = false;
-      maple.gallery.log(job.error || maple.say("job_failed"), true);
+      maple.gallery.log(job.error, true);
     } else if (job.notes?.length) maple.gallery.log(job.notes.join("\n"));
     if (document.hidden) maple.title(job.state === "failed" ? "[✗]" : "[✓]");
   }

@@ -1,0 +1,44 @@
+"""A runner that draws at once what a model would dream up: pages need pictures, not a model."""
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from webui.domain import Artifact, GenerationRequest, Progress, Reporter, Result, Wish
+
+HOLD = "wait for me"
+"""A prompt with these words runs until it is told to end."""
+
+
+def run(request: GenerationRequest, *, settings: Any, reporter: Reporter, bench: Path) -> Result:
+    """One flat picture a batch, with its infotext, below `bench`."""
+    made: list[Artifact] = []
+    total = request.steps * request.batch_count
+    for batch in range(request.batch_count):
+        place = {"steps": request.steps, "batch": batch, "batches": request.batch_count, "total": total}
+        for step in range(1, request.steps + 1):
+            reporter.report(Progress(step=step, done=batch * request.steps + step, **place))
+        reporter.preview(b"not much of a picture", "image/png")
+        while HOLD in request.prompt and reporter.wish() is Wish.NONE:
+            time.sleep(0.01)
+        seed = request.seed + batch
+        text = (
+            f"{request.prompt}\nNegative prompt: {request.negative_prompt}\nSteps: {request.steps}, Sampler: {request.sampler}, "
+            f"Schedule type: {request.schedule}, CFG scale: {request.cfg_scale:g}, Seed: {seed}, Size: {request.width}x{request.height}"
+        )
+        info = PngInfo()
+        info.add_text("parameters", text)
+        info.add_text("note", json.dumps({"batch": batch}))
+        path = bench / f"{threading.get_ident()}-{time.time_ns()}-{seed}.png"
+        Image.new("RGB", (request.width, request.height), (200, 30, batch * 40 % 256)).save(path, pnginfo=info)
+        artifact = Artifact(path=str(path), width=request.width, height=request.height, infotext=text, seed=seed, subseed=seed)
+        made.append(artifact)
+        reporter.artifact(artifact)
+        if reporter.wish() in (Wish.FINISH, Wish.STOP):
+            return Result(artifacts=tuple(made), stopped=True)
+    return Result(artifacts=tuple(made), info={"all_seeds": [each.seed for each in made]})
