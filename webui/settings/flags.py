@@ -181,7 +181,7 @@ def public_flags(flags: Flags) -> dict[str, Any]:
         value = getattr(flags, row.name)
         if row.metadata["secret"]:
             value = "***" if value else None
-        shown[row.name] = [str(each) for each in value] if isinstance(value, tuple) else _plain(value)
+        shown[row.name] = [str(each) for each in value] if row.metadata["many"] else _plain(value)
     return shown
 
 
