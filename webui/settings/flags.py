@@ -179,9 +179,12 @@ def public_flags(flags: Flags) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for row in rows():
         value = getattr(flags, row.name)
-        if row.metadata["secret"]:
-            value = "***" if value else None
-        shown[row.name] = [str(each) for each in value] if row.metadata["many"] else _plain(value)
+        if row.metadata["many"]:
+            shown[row.name] = [str(each) for each in getattr(flags, row.name)]
+        elif row.metadata["secret"]:
+            shown[row.name] = "***" if value else None
+        else:
+            shown[row.name] = _plain(value)
     return shown
 
 
