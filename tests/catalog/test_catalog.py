@@ -327,6 +327,85 @@ def test_pages_hear_of_a_change_and_of_nothing_else(root: Path, make: Callable[.
     assert len(heard) == count
 
 
+def test_a_folder_no_longer_named_keeps_its_hashes_for_the_day_it_is(tmp_path: Path):
+    safetensors(tmp_path / "drive" / "a.safetensors", SD1)
+    drive = {CHECKPOINT: [Folder(path=tmp_path / "drive", origin="--ckpt-dir")]}
+    first = Catalog(tmp_path / "m.db", drive)
+    first.scan()
+    digest = first.hash(first.models(CHECKPOINT)[0])
+    first.close()
+    without = Catalog(tmp_path / "m.db", {CHECKPOINT: [Folder(path=tmp_path / "other")]})
+    report = without.scan()
+    assert (report.models, report.removed, report.absent) == (0, 0, 0)
+    without.close()
+    again = Catalog(tmp_path / "m.db", drive)
+    assert again.scan().opened == 0
+    assert again.models(CHECKPOINT)[0].sha256 == digest
+    again.close()
+
+
+def test_one_file_given_by_a_flag_is_absent_when_it_is_not_there(tmp_path: Path):
+    path = safetensors(tmp_path / "drive" / "a.safetensors", SD1)
+    safetensors(tmp_path / "drive" / "b.safetensors", SD1)
+    catalog = Catalog(tmp_path / "m.db", {CHECKPOINT: [Folder(path=path, origin="--ckpt")]})
+    catalog.scan()
+    assert names(catalog) == ["a"]
+    path.unlink()
+    assert catalog.scan().absent == 1
+    catalog.close()
+
+
+def test_refreshing_one_kind_does_not_wait_for_the_headers_of_another(
+    root: Path, make: Callable[..., Catalog], monkeypatch: pytest.MonkeyPatch
+):
+    safetensors(root / "models" / "Lora" / "slow.safetensors", LORA_SD1)
+    checkpoint(root, "a.safetensors")
+    catalog = make()
+    catalog.walk()
+    reached, go_on = threading.Event(), threading.Event()
+    real = catalog_module.sniff
+
+    def slow(path: Path):
+        if path.stem == "slow":
+            reached.set()
+            assert go_on.wait(20)
+        return real(path)
+
+    monkeypatch.setattr(catalog_module, "sniff", slow)
+    reader = threading.Thread(target=lambda: catalog.read_headers([LORA]))
+    reader.start()
+    assert reached.wait(20)
+    checkpoint(root, "b.safetensors")
+    assert catalog.refresh(CHECKPOINT).opened == 2
+    assert [record.family for record in catalog.models(CHECKPOINT)] == [Family.SD1, Family.SD1]
+    go_on.set()
+    reader.join()
+    assert catalog.models(LORA)[0].family is Family.SD1
+
+
+def test_a_header_read_of_a_file_that_changed_meanwhile_is_dropped(
+    root: Path, make: Callable[..., Catalog], monkeypatch: pytest.MonkeyPatch
+):
+    path = checkpoint(root, "a.safetensors")
+    catalog = make()
+    catalog.walk()
+    real = catalog_module.sniff
+
+    def replaced(path: Path):
+        header = real(path)
+        checkpoint(root, "a.safetensors", SDXL)
+        os.utime(path, ns=(0, 10**18))
+        catalog.walk()
+        return header
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog_module, "sniff", replaced)
+        assert catalog.read_headers().pending == 1
+    assert catalog.models(CHECKPOINT)[0].family is Family.UNKNOWN
+    assert catalog.scan().opened == 1
+    assert catalog.need(CHECKPOINT, path.stem).family is Family.SDXL
+
+
 # Finding
 
 
@@ -502,6 +581,8 @@ def test_stopping_does_not_wait_for_a_large_file(root: Path, make: Callable[...,
     catalog.scan()
     catalog.start_hashing(lambda: False)
     catalog.stop()
+    checkpoint(root, "b.safetensors")
+    assert catalog.scan().opened == 1
     assert not [thread for thread in threading.enumerate() if thread.name == "model-index"]
     assert catalog.models(CHECKPOINT)[0].sha256 is None
 

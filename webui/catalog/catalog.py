@@ -100,6 +100,7 @@ class Catalog:
         self._listed: dict[ModelKind, tuple[Listed, ...]] = {}
         self._absent: dict[ModelKind, tuple[Remembered, ...]] = {}
         self._snapshots: dict[ModelKind, _Snapshot] = {}
+        self._made_of: dict[tuple[ModelKind, Path], tuple[Listed, Facts | None, ModelRecord]] = {}
         self._scanning = threading.RLock()
         self._changing = threading.RLock()
         self._watchers: list[Callable[[], None]] = []
@@ -213,18 +214,16 @@ class Catalog:
 
     def scan(self) -> ScanReport:
         """`walk`, then `read_headers`."""
-        with self._scanning:
-            walked = self.walk()
-            read = self.read_headers()
+        walked = self.walk()
+        read = self.read_headers()
         return replace(walked, opened=read.opened, pending=read.pending)
 
     def refresh(self, kind: ModelKind | None = None) -> ScanReport:
         """`scan` of everything, or of the folders of one kind (with a checkpoint's VAEs, and the other way round)."""
         if kind is None:
             return self.scan()
-        with self._scanning:
-            walked = self.walk({kind})
-            read = self.read_headers()
+        walked = self.walk({kind})
+        read = self.read_headers({kind})
         return replace(walked, opened=read.opened, pending=read.pending)
 
     def walk(self, kinds: Iterable[ModelKind] | None = None) -> ScanReport:
@@ -236,14 +235,23 @@ class Catalog:
             walked = walk(
                 {kind: places for kind, places in self._folders.items() if kind in wanted}, hidden=self._hidden
             )
-            return self._take(walked, wanted | {one.kind for one in walked.listed})
+            before = self._version
+            report = self._take(walked, wanted | {one.kind for one in walked.listed})
+        self._tell(self._version != before)
+        return report
 
     def _take(self, walked: Walked, kinds: frozenset[ModelKind]) -> ScanReport:
         now = {(str(one.kind), str(one.path)): one for one in walked.listed}
-        before = {key: row for key, row in self._remembered.items() if ModelKind(key[0]) in kinds}
+        places = {str(folder.path.absolute()) for kind in kinds for folder in self._folders.get(kind, ())}
+        # What lies below a folder that nobody names today is left as it is: the flag may come back, and its hashes too.
+        before = {
+            key: row
+            for key, row in self._remembered.items()
+            if key[0] in kinds and not places.isdisjoint((row[1], row[3]))
+        }
         lost = [row for key, row in before.items() if key not in now]
-        absent = [row for row in lost if _is_below(Path(row[1]), walked.unknown)]
-        gone = [row for row in lost if row not in absent] if absent else lost
+        absent = {row for row in lost if _is_below(Path(row[1]), walked.unknown)}
+        gone = [row for row in lost if row not in absent]
         added = [_remember(one) for key, one in now.items() if before.get(key) != _remember(one)]
         changed = sum(
             1
@@ -255,9 +263,10 @@ class Catalog:
             self._remembered.update({row[:2]: row for row in added})
             for row in gone:
                 self._remembered.pop(row[:2], None)
+                self._made_of.pop((ModelKind(row[0]), Path(row[1])), None)
             for kind in kinds:
                 self._listed[kind] = tuple(sorted((one for one in walked.listed if one.kind is kind), key=order))
-                self._absent[kind] = tuple(row for row in absent if row[0] == kind)
+                self._absent[kind] = tuple(sorted(row for row in absent if row[0] == kind))
             listed = {str(one.path) for ones in self._listed.values() for one in ones}
             kept = {row[1] for row in absent}
             for row in gone:
@@ -275,52 +284,43 @@ class Catalog:
             denied=tuple(walked.denied),
         )
 
-    def read_headers(self) -> ScanReport:
-        """Read the header of every new or changed file; records are updated as it goes. `stop` ends it early."""
+    def read_headers(
+        self, kinds: Iterable[ModelKind] | None = None, *, may_go_on: Callable[[], bool] = lambda: True
+    ) -> ScanReport:
+        """Read the header of every new or changed file (of these kinds); records are updated as it goes.
+
+        `may_go_on` is asked before every file. Several threads may read at once: no lock is held meanwhile, so a page
+        that refreshes one kind does not wait for a long first reading of all.
+        """
         opened = 0
-        with self._scanning:
-            batch: list[tuple[Facts, Reasons]] = []
-            kinds: set[ModelKind] = set()
-            shown = time.monotonic()
-            holders = self._holders()
-            for one in self._unread():
-                if self._stopped.is_set():
-                    break
-                facts, reasons = self._read(one)
-                opened += 1
-                batch.append((facts, reasons))
-                kinds |= holders[one.path]
-                if time.monotonic() - shown > BETWEEN_SNAPSHOTS:
-                    self._learn(batch, kinds)
-                    shown = time.monotonic()
-                    batch.clear()
-                    kinds.clear()
-            self._learn(batch, kinds)
-            return ScanReport(models=sum(map(len, self._listed.values())), opened=opened, pending=len(self._unread()))
+        batch: list[tuple[Facts, Reasons]] = []
+        shown = time.monotonic()
+        for one in self._unread(kinds):
+            if not may_go_on():
+                break
+            batch.append(self._read(one))
+            opened += 1
+            if time.monotonic() - shown > BETWEEN_SNAPSHOTS:
+                self._learn(batch)
+                batch.clear()
+                shown = time.monotonic()
+        self._learn(batch)
+        models = sum(map(len, self._listed.values()))
+        return ScanReport(models=models, opened=opened, pending=len(self._unread(kinds)))
 
-    def _holders(self) -> Mapping[Path, set[ModelKind]]:
-        """Path → kinds that list it: one folder may be given for two."""
-        holders: dict[Path, set[ModelKind]] = {}
-        for kind, ones in self._listed.items():
-            for one in ones:
-                holders.setdefault(one.path, set()).add(kind)
-        return holders
-
-    def _unread(self) -> list[Listed]:
+    def _unread(self, kinds: Iterable[ModelKind] | None = None) -> list[Listed]:
         """Files whose header is not known as they are now, each once."""
         waiting: dict[Path, Listed] = {}
-        for ones in self._listed.values():
-            for one in ones:
+        listed = dict(self._listed)
+        for kind in listed if kinds is None else kinds:
+            for one in listed.get(kind, ()):
                 facts = self._facts.get(str(one.path))
                 if not one.unfinished and (facts is None or not facts.known or not facts.of(one.size, one.mtime_ns)):
                     waiting.setdefault(one.path, one)
         return list(waiting.values())
 
     def _read(self, one: Listed) -> tuple[Facts, Reasons]:
-        old = self._facts.get(str(one.path))
         facts = Facts(path=str(one.path), size=one.size, mtime_ns=one.mtime_ns, rules=VERSION, format=one.format)
-        if old is not None and old.of(one.size, one.mtime_ns):
-            facts = replace(facts, sha256=old.sha256, legacy=old.legacy)
         try:
             header = sniff(one.path)
         except BrokenFile as error:
@@ -338,38 +338,68 @@ class Catalog:
             facts = replace(facts, kind=found.kind, family=found.family, variant=found.variant)
         return facts, identity.reasons
 
-    def _learn(self, batch: list[tuple[Facts, Reasons]], kinds: Iterable[ModelKind]) -> None:
+    def _learn(self, batch: Sequence[tuple[Facts, Reasons]]) -> None:
+        """Take what was read of files that are still listed as they were when they were read."""
         if not batch:
             return
-        self._store.keep(batch)
         with self._changing:
-            self._facts.update({facts.path: facts for facts, _ in batch})
-            self._publish(kinds)
+            holders: dict[str, list[Listed]] = {}
+            for ones in self._listed.values():
+                for one in ones:
+                    holders.setdefault(str(one.path), []).append(one)
+            kept: list[tuple[Facts, Reasons]] = []
+            kinds: set[ModelKind] = set()
+            for facts, reasons in batch:
+                current = [one for one in holders.get(facts.path, ()) if facts.of(one.size, one.mtime_ns)]
+                if current:
+                    kept.append((self._with_hashes(facts), reasons))
+                    kinds.update(one.kind for one in current)
+            self._store.keep(kept)
+            self._facts.update({facts.path: facts for facts, _ in kept})
+            is_new = self._publish(kinds)
+        self._tell(is_new)
+
+    def _with_hashes(self, facts: Facts) -> Facts:
+        """The hashes that came while the header was read."""
+        old = self._facts.get(facts.path)
+        if old is None or not old.of(facts.size, facts.mtime_ns):
+            return facts
+        return replace(facts, sha256=old.sha256, legacy=old.legacy)
 
     # Snapshots
 
     def _snapshot(self, kind: ModelKind) -> _Snapshot:
         return self._snapshots.get(kind, _Snapshot())
 
-    def _publish(self, kinds: Iterable[ModelKind]) -> None:
-        """Make new snapshots of these kinds; the version rises and watchers hear of it when one differs."""
-        with self._changing:
-            changed = False
-            for kind in kinds:
-                records = tuple(self._record(one) for one in self._listed.get(kind, ()))
-                absent = tuple(self._absent_record(row) for row in self._absent.get(kind, ()))
-                old = self._snapshot(kind)
-                if (records, absent) != (old.records, old.absent):
-                    self._snapshots[kind] = _Snapshot(records, Names(records), absent)
-                    changed = True
-            if not changed:
-                return
-            self._version += 1
-        for watcher in list(self._watchers):
+    def _publish(self, kinds: Iterable[ModelKind]) -> bool:
+        """Make new snapshots of these kinds, under `_changing`; whether one differs, and watchers are to be told."""
+        changed = False
+        for kind in kinds:
+            records = tuple(map(self._made, self._listed.get(kind, ())))
+            absent = tuple(self._absent_record(row) for row in self._absent.get(kind, ()))
+            old = self._snapshot(kind)
+            if (records, absent) != (old.records, old.absent):
+                self._snapshots[kind] = _Snapshot(records, Names(records), absent)
+                changed = True
+        self._version += changed
+        return changed
+
+    def _tell(self, is_new: bool) -> None:
+        """Call the watchers, with no lock held: one may wait for a thread that needs it."""
+        for watcher in list(self._watchers) if is_new else ():
             watcher()
 
-    def _record(self, one: Listed) -> ModelRecord:
+    def _made(self, one: Listed) -> ModelRecord:
+        """The record of what is listed; made once for the same listing and the same facts."""
         facts = self._facts.get(str(one.path))
+        old = self._made_of.get((one.kind, one.path))
+        if old is not None and old[0] == one and old[1] is facts:
+            return old[2]
+        record = self._record(one, facts)
+        self._made_of[one.kind, one.path] = (one, facts, record)
+        return record
+
+    def _record(self, one: Listed, facts: Facts | None) -> ModelRecord:
         if facts is not None and not facts.of(one.size, one.mtime_ns):
             facts = None
         record = ModelRecord(
@@ -491,7 +521,8 @@ class Catalog:
             self._store.keep_hashes(facts)
             self._facts[path] = facts
             holding = [kind for kind, ones in self._listed.items() if any(one.path == record.path for one in ones)]
-            self._publish(holding)
+            is_new = self._publish(holding)
+        self._tell(is_new)
 
     def start_hashing(self, idle: Callable[[], bool]) -> None:
         """Begin the background thread: headers not yet read, then SHA-256 of what has none, only while `idle()`.
@@ -517,7 +548,7 @@ class Catalog:
         self._store.close()
 
     def _work(self, idle: Callable[[], bool]) -> None:
-        self.read_headers()
+        self.read_headers(may_go_on=lambda: not self._stopped.is_set())
         failed: set[tuple[str, int]] = set()
         while not self._stopped.is_set():
             record = self._next_unhashed(failed) if self._hashes else None

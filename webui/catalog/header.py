@@ -5,10 +5,11 @@ A safetensors file is 8 bytes (little-endian length), that many bytes of JSON, t
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from webui.domain import ModelFormat
 from webui.domain.errors import BrokenFile
@@ -66,15 +67,19 @@ class Header:
 def read_safetensors(path: Path) -> Header:
     """The header of a safetensors file. Raises BrokenFile when it is not whole, OSError when it cannot be read."""
     with open(path, "rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        if size < 8:
-            raise BrokenFile(path=str(path), reason=f"{size} bytes, too short for a safetensors header")
-        length = int.from_bytes(file.read(8), "little")
-        if length > LONGEST_HEADER or length > size - 8:
-            raise BrokenFile(path=str(path), reason=f"its header claims {length} bytes, the file has {size}")
-        raw = file.read(length)
-    return parse(raw, path=path, payload=size - 8 - length)
+        return read_open(file, path)
+
+
+def read_open(file: IO[bytes], path: Path) -> Header:
+    """As `read_safetensors`, of a file already open; `path` is for the messages."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size < 8:
+        raise BrokenFile(path=str(path), reason=f"{size} bytes, too short for a safetensors header")
+    length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_HEADER or length > size - 8:
+        raise BrokenFile(path=str(path), reason=f"its header claims {length} bytes, the file has {size}")
+    return parse(file.read(length), path=path, payload=size - 8 - length)
 
 
 def parse(raw: bytes, *, path: Path, payload: int) -> Header:
@@ -98,24 +103,21 @@ def parse(raw: bytes, *, path: Path, payload: int) -> Header:
 
 def _tensor(name: str, entry: Any, *, path: Path, payload: int) -> Tensor:
     try:
-        dtype, shape = str(entry["dtype"]), tuple(int(size) for size in entry["shape"])
-        begin, end = (int(offset) for offset in entry["data_offsets"])
+        dtype, shape = entry["dtype"], tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+        elements = math.prod(shape)
+        # One look for all: a float, a text or a boolean among the numbers is as wrong as a negative one.
+        whole = (
+            {type(number) for number in (*shape, begin, end)} == {int} and min((*shape, begin)) >= 0 and begin <= end
+        )
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise BrokenFile(path=str(path), reason=f"its header describes {name!r} badly") from error
-    if min(shape, default=0) < 0 or not 0 <= begin <= end:
+    if not whole or not isinstance(dtype, str):
         raise BrokenFile(path=str(path), reason=f"its header describes {name!r} badly")
     if end > payload:
         raise BrokenFile(path=str(path), reason=f"{name!r} ends at byte {end} of {payload}: cut short")
     bits = BITS.get(dtype)
-    if bits is not None and (_count(shape) * bits + 7) // 8 != end - begin:
-        raise BrokenFile(
-            path=str(path), reason=f"{name!r} has {end - begin} bytes, not what {dtype} {list(shape)} needs"
-        )
+    if bits is not None and (elements * bits + 7) // 8 != end - begin:
+        held = f"{name!r} has {end - begin} bytes, not what {dtype} {list(shape)} needs"
+        raise BrokenFile(path=str(path), reason=held)
     return Tensor(dtype, shape)
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total

@@ -5,6 +5,7 @@ wins, so the more particular stand first. To teach a new layout, add a function 
 and add a header to the tests.
 """
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -41,9 +42,11 @@ class Keys:
 
     def __init__(self, header: Header, name: str = "") -> None:
         tensors: Mapping[str, Tensor] = header.tensors
+        outermost = {key.partition(".")[0] for key in tensors}
         for wrapper in self.WRAPPERS:
-            inside = {key[len(wrapper) :]: tensor for key, tensor in tensors.items() if key.startswith(wrapper)}
-            tensors = inside or tensors
+            if wrapper[:-1] in outermost:
+                tensors = {key[len(wrapper) :]: tensor for key, tensor in tensors.items() if key.startswith(wrapper)}
+                outermost = {key.partition(".")[0] for key in tensors}
         self.tensors = tensors
         self.metadata = header.metadata
         self.format = header.format
@@ -53,10 +56,10 @@ class Keys:
         return all(name in self.tensors for name in names)
 
     def starts(self, *prefixes: str) -> bool:
-        return any(key.startswith(prefixes) for key in self.tensors)
+        return any(map(operator.methodcaller("startswith", prefixes), self.tensors))
 
     def ends(self, *suffixes: str) -> bool:
-        return any(key.endswith(suffixes) for key in self.tensors)
+        return any(map(operator.methodcaller("endswith", suffixes), self.tensors))
 
     def contains(self, *parts: str) -> bool:
         return any(part in key for key in self.tensors for part in parts)

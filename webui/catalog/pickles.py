@@ -121,32 +121,31 @@ class Built:
 
 
 MARK = object()
+NONSENSE = (
+    ValueError, IndexError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
+"""What following a damaged pickle can raise."""
 
 
 def read_pickle(path: Path) -> Header:
     """The header of a pickled file. Raises BrokenFile when it cannot be followed, OSError when it cannot be read."""
     with open(path, "rb") as file:
-        start = file.read(4)
-        file.seek(0)
-        try:
-            roots, asked = _read_zip(file) if start == b"PK\x03\x04" else _read_stream(file)
-        except _TooMuch as error:
-            raise BrokenFile(path=str(path), reason="its pickle is larger than any model's") from error
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-            raise BrokenFile(path=str(path), reason=f"its zip container is broken: {error}") from error
-        except (
-            ValueError,
-            IndexError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            UnicodeError,
-            OverflowError,
-            RecursionError,
-            MemoryError,
-        ) as error:
-            raise BrokenFile(path=str(path), reason=f"its pickle cannot be followed: {error}") from error
+        return read_open(file, path)
+
+
+def read_open(file: IO[bytes], path: Path) -> Header:
+    """As `read_pickle`, of a file already open; `path` is for the messages."""
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    try:
+        roots, asked = _read_zip(file) if start == b"PK\x03\x04" else _read_stream(file)
+    except _TooMuch as error:
+        raise BrokenFile(path=str(path), reason="its pickle is larger than any model's") from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise BrokenFile(path=str(path), reason=f"its zip container is broken: {error}") from error
+    except NONSENSE as error:
+        raise BrokenFile(path=str(path), reason=f"its pickle cannot be followed: {error}") from error
     tensors: dict[str, Tensor] = {}
     words: dict[str, str] = {}
     for root in roots:

@@ -4,11 +4,10 @@ import base64
 import json
 import zlib
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
-from webui.catalog import diffusers_folder
-from webui.catalog.header import Header, Tensor, read_safetensors
-from webui.catalog.pickles import read_pickle
+from webui.catalog import diffusers_folder, header, pickles
+from webui.catalog.header import Header, Tensor
 from webui.domain import ModelFormat
 from webui.domain.errors import BrokenFile
 
@@ -24,14 +23,18 @@ def sniff(path: Path) -> Header:
     if path.suffix.lower() in PICTURES:
         return _picture(path)
     with open(path, "rb") as file:
-        start = file.read(9)
+        return _weights(file, path)
+
+
+def _weights(file: IO[bytes], path: Path) -> Header:
+    start = file.read(9)
     if not start:
         raise BrokenFile(path=str(path), reason="it is empty")
     if start[8:9] == b"{" or (path.suffix.lower() == ".safetensors" and not _pickled(start)):
-        return read_safetensors(path)
+        return header.read_open(file, path)
     if start.lstrip()[:1] == b"<":
         raise BrokenFile(path=str(path), reason="it is a web page, not a model")
-    return read_pickle(path)
+    return pickles.read_open(file, path)
 
 
 def _pickled(start: bytes) -> bool:
