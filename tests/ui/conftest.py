@@ -25,7 +25,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     stub_checkpoint(root / "models" / "Stable-diffusion" / "first.safetensors")
     stub_checkpoint(root / "models" / "Stable-diffusion" / "动漫" / "第二 [v2].safetensors")
     (root / "models" / "VAE").mkdir()
-    (root / "styles.csv").write_text("name,prompt,negative_prompt\n油画,oil painting of {prompt},blurry\n", encoding="utf-8-sig")
+    (root / "styles.csv").write_text(
+        "name,prompt,negative_prompt\n油画,oil painting of {prompt},blurry\n", encoding="utf-8-sig"
+    )
     outputs = root / "outputs" / "txt2img-images"
     outputs.mkdir(parents=True)
     whole = build(Flags(data_dir=root))

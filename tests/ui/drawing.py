@@ -28,15 +28,19 @@ def run(request: GenerationRequest, *, settings: Any, reporter: Reporter, bench:
             time.sleep(0.01)
         seed = request.seed + batch
         text = (
-            f"{request.prompt}\nNegative prompt: {request.negative_prompt}\nSteps: {request.steps}, Sampler: {request.sampler}, "
-            f"Schedule type: {request.schedule}, CFG scale: {request.cfg_scale:g}, Seed: {seed}, Size: {request.width}x{request.height}"
+            f"{request.prompt}\nNegative prompt: {request.negative_prompt}\nSteps: {request.steps}, "
+            f"Sampler: {request.sampler}, "
+            f"Schedule type: {request.schedule}, CFG scale: {request.cfg_scale:g}, Seed: {seed}, "
+            f"Size: {request.width}x{request.height}"
         )
         info = PngInfo()
         info.add_text("parameters", text)
         info.add_text("note", json.dumps({"batch": batch}))
         path = bench / f"{threading.get_ident()}-{time.time_ns()}-{seed}.png"
         Image.new("RGB", (request.width, request.height), (200, 30, batch * 40 % 256)).save(path, pnginfo=info)
-        artifact = Artifact(path=str(path), width=request.width, height=request.height, infotext=text, seed=seed, subseed=seed)
+        artifact = Artifact(
+            path=str(path), width=request.width, height=request.height, infotext=text, seed=seed, subseed=seed
+        )
         made.append(artifact)
         reporter.artifact(artifact)
         if reporter.wish() in (Wish.FINISH, Wish.STOP):

@@ -31,9 +31,10 @@ FORM = {
     "setting_CLIP_stop_at_last_layers": 2,
 }
 ASKED = GenerationRequest(
-    prompt="a red circle", negative_prompt="blurry", styles=("油画",), checkpoint="first.safetensors [0123456789]", vae="None",
-    clip_skip=2, sampler="Euler a", schedule="Karras", steps=12, cfg_scale=5.5, width=320, height=256, batch_size=2, batch_count=3,
-    seed=4199432978, subseed=7, subseed_strength=0.25, seed_resize_width=128, seed_resize_height=64, tiling=True,
+    prompt="a red circle", negative_prompt="blurry", styles=("油画",), checkpoint="first.safetensors [0123456789]",
+    vae="None", clip_skip=2, sampler="Euler a", schedule="Karras", steps=12, cfg_scale=5.5, width=320, height=256,
+    batch_size=2, batch_count=3, seed=4199432978,
+    subseed=7, subseed_strength=0.25, seed_resize_width=128, seed_resize_height=64, tiling=True,
 )  # fmt: skip
 
 
@@ -78,7 +79,15 @@ def test_an_override_that_cannot_be_is_refused() -> None:
 
 
 def test_values_of_an_infotext_go_to_their_elements() -> None:
-    found = {"prompt": "a", "steps": 9, "cfg_scale": 4.5, "seed": 3, "subseed": 5, "subseed_strength": 0.5, "styles": ("油画",)}
+    found = {
+        "prompt": "a",
+        "steps": 9,
+        "cfg_scale": 4.5,
+        "seed": 3,
+        "subseed": 5,
+        "subseed_strength": 0.5,
+        "styles": ("油画",),
+    }
     assert values_from(found) == {
         "txt2img_prompt": "a", "txt2img_steps": 9, "txt2img_cfg_scale": 4.5, "txt2img_seed": 3, "txt2img_subseed": 5,
         "txt2img_subseed_strength": 0.5, "txt2img_styles": ["油画"], "txt2img_subseed_show": True,
@@ -86,4 +95,6 @@ def test_values_of_an_infotext_go_to_their_elements() -> None:
 
 
 def test_an_infotext_without_variation_closes_extra() -> None:
-    assert values_from({"subseed": -1, "subseed_strength": 0.0, "seed_resize_width": 0})["txt2img_subseed_show"] is False
+    assert (
+        values_from({"subseed": -1, "subseed_strength": 0.0, "seed_resize_width": 0})["txt2img_subseed_show"] is False
+    )

@@ -21,7 +21,9 @@ FORM = {
 
 
 def submit(client: TestClient, **more: Any) -> dict[str, Any]:
-    answer = client.post("/internal/submit", json={"tab": "txt2img", "values": FORM | more}, headers={"x-test-user": "ada"})
+    answer = client.post(
+        "/internal/submit", json={"tab": "txt2img", "values": FORM | more}, headers={"x-test-user": "ada"}
+    )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -53,11 +55,15 @@ def test_a_submitted_form_becomes_pictures(done: dict[str, Any]) -> None:
 
 def test_a_form_that_cannot_be_done_says_why_and_queues_nothing(client: TestClient, services: Services) -> None:
     before = len(services.jobs.list())
-    answer = client.post("/internal/submit", json={"tab": "txt2img", "values": FORM | {"txt2img_width": 0}}, headers=ADA)
+    answer = client.post(
+        "/internal/submit", json={"tab": "txt2img", "values": FORM | {"txt2img_width": 0}}, headers=ADA
+    )
     assert answer.status_code == 422
     assert "width" in answer.json()["detail"]
     chinese = client.post(
-        "/internal/submit", json={"tab": "txt2img", "values": FORM | {"txt2img_steps": "x"}}, headers={"x-maple-language": "zh-CN"}
+        "/internal/submit",
+        json={"tab": "txt2img", "values": FORM | {"txt2img_steps": "x"}},
+        headers={"x-maple-language": "zh-CN"},
     )
     assert "应为数字" in chinese.json()["detail"]
     assert client.post("/internal/submit", json={"tab": "nowhere", "values": {}}).status_code == 422
@@ -147,10 +153,15 @@ def test_a_dropped_picture_gives_the_form_its_values_back(client: TestClient, do
 
 
 def test_the_arrow_reads_the_prompt_or_the_last_generation(client: TestClient, done: dict[str, Any]) -> None:
-    text = "a cat\nSteps: 7, Sampler: Euler, Schedule type: Karras, CFG scale: 3, Seed: 12, Size: 128x96, Clip skip: 2, RNG: NV"
+    text = "a cat\nSteps: 7, Sampler: Euler, Schedule type: Karras, CFG scale: 3, Seed: 12, Size: 128x96, "
+    text += "Clip skip: 2, RNG: NV"
     found = client.post("/internal/infotext", json={"text": text}, headers=ADA).json()
     assert found["values"]["txt2img_prompt"] == "a cat"
-    assert (found["values"]["txt2img_steps"], found["values"]["txt2img_width"], found["values"]["txt2img_height"]) == (7, 128, 96)
+    assert (found["values"]["txt2img_steps"], found["values"]["txt2img_width"], found["values"]["txt2img_height"]) == (
+        7,
+        128,
+        96,
+    )
     assert found["overrides"] == ["Clip skip: 2", "RNG: NV"]
     again = client.post("/internal/infotext", json={"text": ""}, headers=ADA).json()
     assert again["infotext"].startswith(("a red circle", HOLD))
@@ -158,7 +169,9 @@ def test_the_arrow_reads_the_prompt_or_the_last_generation(client: TestClient, d
 
 
 def test_styles_hidden_in_a_prompt_are_found(client: TestClient) -> None:
-    text = "oil painting of a cat\nNegative prompt: blurry\nSteps: 7, Sampler: Euler, CFG scale: 3, Seed: 12, Size: 128x96"
+    text = (
+        "oil painting of a cat\nNegative prompt: blurry\nSteps: 7, Sampler: Euler, CFG scale: 3, Seed: 12, Size: 128x96"
+    )
     values = client.post("/internal/infotext", json={"text": text}).json()["values"]
     assert (values["txt2img_styles"], values["txt2img_prompt"], values["txt2img_neg_prompt"]) == (["油画"], "a cat", "")
 
@@ -177,9 +190,13 @@ def test_what_is_no_question_is_refused_without_a_fault(client: TestClient, body
 
 
 def test_tokens_are_counted_for_both_prompts_with_their_styles(client: TestClient) -> None:
-    counts = client.post("/internal/tokens", json={"prompt": "a red circle", "negative_prompt": "", "styles": []}).json()["counts"]
+    counts = client.post(
+        "/internal/tokens", json={"prompt": "a red circle", "negative_prompt": "", "styles": []}
+    ).json()["counts"]
     assert counts == [{"tokens": 3, "most": 75}, {"tokens": 0, "most": 75}]
-    styled = client.post("/internal/tokens", json={"prompt": "a red circle", "styles": ["油画", "gone"]}).json()["counts"]
+    styled = client.post("/internal/tokens", json={"prompt": "a red circle", "styles": ["油画", "gone"]}).json()[
+        "counts"
+    ]
     assert [count["tokens"] for count in styled] == [6, 1]
     long = client.post("/internal/tokens", json={"prompt": "cat " * 80}).json()["counts"][0]
     assert long == {"tokens": 80, "most": 150}
@@ -211,7 +228,9 @@ def test_settings_are_shown_by_section_and_changed(client: TestClient, services:
     rows = {row["key"]: row for section in form["sections"] for row in section["settings"]}
     assert rows["saving.jpeg_quality"]["id"] == "jpeg_quality"
     assert (rows["saving.jpeg_quality"]["lo"], rows["saving.jpeg_quality"]["hi"]) == (1, 100)
-    changed = client.post("/internal/settings", json={"values": {"saving.jpeg_quality": 77, "CLIP_stop_at_last_layers": 2}})
+    changed = client.post(
+        "/internal/settings", json={"values": {"saving.jpeg_quality": 77, "CLIP_stop_at_last_layers": 2}}
+    )
     assert changed.status_code == 200
     assert (services.settings.current.saving.jpeg_quality, services.settings.current.model.clip_skip) == (77, 2)
     refused = client.post("/internal/settings", json={"values": {"saving.jpeg_quality": 1000}})

@@ -9,9 +9,9 @@
     routes.py    /internal/*: submit, jobs, events, pictures, tokens, infotext, settings, choices
     page.py      puts our scripts and styles into the served HTML, serves them with hashes
 
-The page gathers values, shows events and decides nothing: requests go to `Services.submit`, names and ranges come from
-the catalogue and the typed settings. Gradio's listeners are dear (every block is compared with every listener at load),
-so a control that only moves things in the browser is wired in `assets/`, not with a listener; a test counts both.
+The page gathers values, shows events and decides nothing: requests go to `Services.submit`, names and ranges come
+from the catalogue and the typed settings. Gradio's listeners are dear (at load every block is compared with every
+listener), so what only moves things in the browser is wired in `assets/`; a test counts both.
 Labels are A1111's plain English; `assets/language.js` puts 简体中文 on before anything is painted.
 
 May import gradio, fastapi and every lower room, no torch. Add a tab: a module with `build(...)`, its ids in `places.py`,

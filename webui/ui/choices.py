@@ -13,7 +13,12 @@ from webui.settings import a1111_to_key, declared, flat
 from webui.ui.txt2img import Offered
 
 DEMO = "maple.config"
-OFFERS = {"sampler": "txt2img_sampling", "schedule": "txt2img_scheduler", "steps": "txt2img_steps", "cfg_scale": "txt2img_cfg_scale"}
+OFFERS = {
+    "sampler": "txt2img_sampling",
+    "schedule": "txt2img_scheduler",
+    "steps": "txt2img_steps",
+    "cfg_scale": "txt2img_cfg_scale",
+}
 
 
 def offered() -> Offered:
@@ -29,7 +34,12 @@ def choices(services: Services) -> dict[str, Any]:
     vaes = [record.filename for record in services.catalog.models(ModelKind.VAE) if not record.reason]
     return {
         "checkpoints": [
-            {"title": record.title, "name": record.name, "offers": offers(record), "known": record.family is not Family.UNKNOWN}
+            {
+                "title": record.title,
+                "name": record.name,
+                "offers": offers(record),
+                "known": record.family is not Family.UNKNOWN,
+            }
             for record in checkpoints
         ],
         "vaes": ["Automatic", "None", *vaes],
@@ -71,12 +81,14 @@ def _chosen(services: Services) -> str | None:
 
 
 def offers(record: ModelRecord) -> dict[str, Any]:
-    """What a model's own metadata proposes for the form, by element id. Metadata that cannot be read proposes nothing."""
+    """What a model's own metadata proposes for the form, by element id; nothing when it cannot be read."""
     try:
         config = json.loads(record.metadata.get(DEMO, "{}"))
         found: dict[str, Any] = {id: config[name] for name, id in OFFERS.items() if config.get(name) is not None}
         size = config.get("native_size")
-        width, height = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1])) if size else (None, None)
+        width, height = (
+            (size, size) if isinstance(size, int) else (int(size[0]), int(size[1])) if size else (None, None)
+        )
     except (ValueError, TypeError, AttributeError, IndexError):
         return {}
     return found | ({"txt2img_width": width, "txt2img_height": height} if width else {})

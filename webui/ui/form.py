@@ -1,4 +1,4 @@
-"""The form's fields: element id ↔ request field. What the page posts becomes a request, what an infotext says becomes values.
+"""The form's fields: element id ↔ request field, both ways.
 
 Override entries are A1111's: "Clip skip: 2" is a label of an infotext and a value, in force for one request.
 """
@@ -90,12 +90,19 @@ def _texts(value: Any) -> list[str]:
 def values_from(found: Mapping[str, Any]) -> dict[str, Any]:
     """The form's values for request fields that an infotext gives; a field it does not name stays as it is."""
     every = {field: id for id, field in (TEXTS | WHOLES | NUMBERS | VARIATION_WHOLES | VARIATION_NUMBERS).items()}
-    shown = {every[field]: value for field, value in found.items() if field in every and not every[field].startswith("setting_")}
+    shown = {
+        every[field]: value
+        for field, value in found.items()
+        if field in every and not every[field].startswith("setting_")
+    }
     if "styles" in found:
         shown["txt2img_styles"] = list(found["styles"])
     if "tiling" in found:
         shown["txt2img_tiling"] = bool(found["tiling"])
     if "subseed_strength" in found or "seed_resize_width" in found:
-        varied = found.get("subseed_strength") or max(found.get("seed_resize_width", 0), found.get("seed_resize_height", 0)) > 0
+        varied = (
+            found.get("subseed_strength")
+            or max(found.get("seed_resize_width", 0), found.get("seed_resize_height", 0)) > 0
+        )
         shown["txt2img_subseed_show"] = bool(varied)
     return shown

@@ -1,7 +1,8 @@
 """Gradio, imported the quick and quiet way. Everything in `ui` says `from webui.ui.gradio6 import gr`.
 
-Analytics are switched off before the import (the check is for exactly "True"), and Gradio's writer of .pyi stubs is made
-a no-op: it is half of the import's time, litters stub files beside our sources and refuses classes made at run time.
+Analytics are switched off before the import (the check is for exactly "True"), and Gradio's writer of .pyi stubs is
+made a no-op: it is half of the import's time, litters stub files beside our sources and refuses classes made at run
+time.
 """
 
 import importlib.machinery
@@ -39,5 +40,6 @@ if "gradio" not in sys.modules:
     sys.meta_path.insert(0, _WithoutStubs())
 
 import gradio as gr  # noqa: E402
+from gradio.themes import Default  # noqa: E402
 
-__all__ = ["gr"]
+__all__ = ["Default", "gr"]

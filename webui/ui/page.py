@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webui.services import Services
-from webui.ui.gradio6 import gr
+from webui.ui.gradio6 import Default, gr
 from webui.ui.routes import routes
 from webui.ui.shell import build
 from webui.words import page as sentences
@@ -97,7 +97,9 @@ def asset_routes(found: Mapping[str, Asset]) -> APIRouter:
         file = found.get(name)
         if file is None:
             raise HTTPException(404)
-        headers = {"Cache-Control": "public, max-age=31536000, immutable" if request.query_params.get("v") else "no-cache"}
+        headers = {
+            "Cache-Control": "public, max-age=31536000, immutable" if request.query_params.get("v") else "no-cache"
+        }
         headers |= {"ETag": f'"{file.hash}"', "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
@@ -109,7 +111,7 @@ def asset_routes(found: Mapping[str, Asset]) -> APIRouter:
 
 
 class WithHead:
-    """ASGI: puts `tags` after <head> of the page's HTML, takes out what points off this machine, lets all else through."""
+    """ASGI: puts `tags` after <head> of the page's HTML, takes out what points elsewhere, lets all else through."""
 
     def __init__(self, app: ASGIApp, tags: Callable[[], bytes]) -> None:
         self.app = app
@@ -163,7 +165,9 @@ def _changed(html: bytes, tags: bytes) -> bytes:
     first, *metas = kept
     # Cards for social networks: addresses on other machines, and of no use here.
     local = [part if not _is_card(part) else part[part.index(b">") + 1 :] for part in metas]
-    return first + b"".join(part if _is_card(meta) else b"<meta" + part for meta, part in zip(metas, local, strict=True))
+    return first + b"".join(
+        part if _is_card(meta) else b"<meta" + part for meta, part in zip(metas, local, strict=True)
+    )
 
 
 def _is_card(meta: bytes) -> bool:
@@ -172,17 +176,27 @@ def _is_card(meta: bytes) -> bool:
 
 
 def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
-    """Put the page at / of `app`, after every other route. Call it last: what is mounted at the root swallows the rest."""
+    """Put the page at / of `app`. Call it after all other routes: a mount at the root swallows what comes later."""
     found = assets()
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
     page = build(services, flags)
     gr.mount_gradio_app(
-        app, page, path="/", ssr_mode=False, footer_links=[], run_history=False, enable_monitoring=False, theme=_theme(), show_error=True
+        app,
+        page,
+        path="/",
+        ssr_mode=False,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        theme=_theme(),
+        show_error=True,
     )
     for route in app.router.routes:
         if isinstance(route, Mount) and route.path in ("", "/"):
-            route.app = GZipMiddleware(WithHead(route.app, lambda: head(found, boot(services, flags))), minimum_size=1024, compresslevel=5)
+            route.app = GZipMiddleware(
+                WithHead(route.app, lambda: head(found, boot(services, flags))), minimum_size=1024, compresslevel=5
+            )
     app.router.routes.sort(key=lambda route: isinstance(route, Mount) and route.path in ("", "/"))
 
 
@@ -196,6 +210,12 @@ def boot(services: Services, flags: Any) -> dict[str, Any]:
 
 def _theme() -> Any:
     """A1111's colours: orange on grey, fonts that are on the machine."""
-    return gr.themes.Default(
-        primary_hue="orange", neutral_hue="gray", font=FONTS, font_mono=MONO, spacing_size="sm", radius_size="sm", text_size="md"
+    return Default(
+        primary_hue="orange",
+        neutral_hue="gray",
+        font=FONTS,
+        font_mono=MONO,
+        spacing_size="sm",
+        radius_size="sm",
+        text_size="md",
     )

@@ -27,7 +27,8 @@ PLACES: tuple[Place, ...] = (
     *_places("", "settings_json audio_notification", built=False),
     *_places(
         "quicksettings",
-        "setting_sd_model_checkpoint refresh_sd_model_checkpoint setting_sd_vae refresh_sd_vae setting_CLIP_stop_at_last_layers",
+        "setting_sd_model_checkpoint refresh_sd_model_checkpoint setting_sd_vae refresh_sd_vae"
+        " setting_CLIP_stop_at_last_layers",
     ),
     *_places("tabs", "tab_txt2img"),
     *_places("tabs", "tab_img2img tab_extras", built=False),
@@ -39,47 +40,58 @@ PLACES: tuple[Place, ...] = (
     *_places("txt2img_toprow", "txt2img_prompt_container txt2img_actions_column"),
     *_places(
         "txt2img_prompt_container",
-        "txt2img_prompt_row txt2img_prompt txt2img_token_counter txt2img_neg_prompt_row txt2img_neg_prompt txt2img_negative_token_counter",
+        "txt2img_prompt_row txt2img_prompt txt2img_token_counter txt2img_neg_prompt_row"
+        " txt2img_neg_prompt txt2img_negative_token_counter",
     ),
-    *_places("txt2img_prompt_container", "txt2img_token_button txt2img_negative_token_button txt2img_prompt_image", built=False),
+    *_places(
+        "txt2img_prompt_container",
+        "txt2img_token_button txt2img_negative_token_button txt2img_prompt_image",
+        built=False,
+    ),
     *_places(
         "txt2img_actions_column",
         "txt2img_generate_box txt2img_interrupt txt2img_skip txt2img_interrupting txt2img_generate"
-        " txt2img_tools paste txt2img_clear_prompt txt2img_style_apply txt2img_styles_row txt2img_styles txt2img_styles_edit_button",
+        " txt2img_tools paste txt2img_clear_prompt txt2img_style_apply txt2img_styles_row txt2img_styles"
+        " txt2img_styles_edit_button",
     ),
     *_places("txt2img_actions_column", "txt2img_restore_progress", built=False),
     *_places("", "txt2img_styles_dialog"),
     *_places(
         "txt2img_styles_dialog",
-        "txt2img_styles_edit_select txt2img_edit_style_prompt txt2img_edit_style_neg_prompt txt2img_edit_style_copy"
-        " txt2img_edit_style_save txt2img_edit_style_delete txt2img_edit_style_close",
+        "txt2img_styles_edit_select txt2img_edit_style_prompt txt2img_edit_style_neg_prompt"
+        " txt2img_edit_style_copy txt2img_edit_style_save txt2img_edit_style_delete"
+        " txt2img_edit_style_close",
     ),
     *_places("txt2img_extra_tabs", "txt2img_generation_tab txt2img_settings txt2img_results"),
     *_places("txt2img_settings", "sampler_selection_txt2img txt2img_sampling txt2img_scheduler txt2img_steps"),
     *_places("txt2img_settings", "txt2img_accordions", built=False),
     *_places(
         "txt2img_accordions",
-        "txt2img_hr txtimg_hr_finalres txt2img_hr_upscaler txt2img_hires_steps txt2img_denoising_strength txt2img_hr_scale"
-        " txt2img_hr_resize_x txt2img_hr_resize_y hr_checkpoint hr_sampler hr_scheduler hires_prompt hires_neg_prompt"
-        " txt2img_enable txt2img_checkpoint txt2img_checkpoint_refresh txt2img_switch_at",
+        "txt2img_hr txtimg_hr_finalres txt2img_hr_upscaler txt2img_hires_steps txt2img_denoising_strength"
+        " txt2img_hr_scale txt2img_hr_resize_x txt2img_hr_resize_y hr_checkpoint hr_sampler hr_scheduler"
+        " hires_prompt hires_neg_prompt txt2img_enable txt2img_checkpoint txt2img_checkpoint_refresh"
+        " txt2img_switch_at",
         built=False,
     ),
     *_places(
         "txt2img_settings",
-        "txt2img_tiling txt2img_column_size txt2img_width txt2img_height txt2img_res_switch_btn txt2img_column_batch"
-        " txt2img_batch_count txt2img_batch_size txt2img_cfg_scale txt2img_seed_row txt2img_seed txt2img_random_seed"
-        " txt2img_reuse_seed txt2img_subseed_show txt2img_seed_extras txt2img_subseed txt2img_random_subseed txt2img_reuse_subseed"
-        " txt2img_subseed_strength txt2img_seed_resize_from_w txt2img_seed_resize_from_h txt2img_override_settings",
+        "txt2img_tiling txt2img_column_size txt2img_width txt2img_height txt2img_res_switch_btn"
+        " txt2img_column_batch txt2img_batch_count txt2img_batch_size txt2img_cfg_scale txt2img_seed_row"
+        " txt2img_seed txt2img_random_seed txt2img_reuse_seed txt2img_subseed_show txt2img_seed_extras"
+        " txt2img_subseed txt2img_random_subseed txt2img_reuse_subseed txt2img_subseed_strength"
+        " txt2img_seed_resize_from_w txt2img_seed_resize_from_h txt2img_override_settings",
     ),
     *_places("txt2img_settings", "txt2img_script_container script_list", built=False),
     *_places(
         "txt2img_results",
-        "txt2img_results_panel txt2img_gallery_container txt2img_gallery image_buttons_txt2img txt2img_open_folder"
-        " save_txt2img save_zip_txt2img html_info_txt2img html_log_txt2img generation_info_txt2img",
+        "txt2img_results_panel txt2img_gallery_container txt2img_gallery image_buttons_txt2img"
+        " txt2img_open_folder save_txt2img save_zip_txt2img html_info_txt2img html_log_txt2img"
+        " generation_info_txt2img",
     ),
     *_places(
         "txt2img_results",
-        "txt2img_send_to_img2img txt2img_send_to_inpaint txt2img_send_to_extras txt2img_upscale txt2img_generation_info_button"
+        "txt2img_send_to_img2img txt2img_send_to_inpaint txt2img_send_to_extras txt2img_upscale"
+        " txt2img_generation_info_button",
         " download_files_txt2img",
         built=False,
     ),

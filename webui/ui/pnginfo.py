@@ -1,4 +1,4 @@
-"""The PNG Info tab: a picture goes in, what it remembers comes out and can be sent to the form. Driven by `assets/pnginfo.js`."""
+"""The PNG Info tab: a picture goes in, what it remembers comes out and goes to the form (`assets/pnginfo.js`)."""
 
 from webui.ui.gradio6 import gr
 from webui.ui.parts import slot

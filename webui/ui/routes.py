@@ -1,8 +1,8 @@
 """/internal/*: what the page asks of the server. Not an API: shapes may change with the page; `/v1` is the API.
 
-A job belongs to who submitted it, and nobody else can see, stop or fetch it. Pictures are named by job and number, never by
-a path from the browser. Where a route touches a file or the database it is a plain function, so that FastAPI runs it in a
-thread and the event loop stays free.
+A job belongs to who submitted it, and nobody else can see, stop or fetch it. Pictures are named by job and number,
+never by a path from the browser. Where a route touches a file or the database it is a plain function, so that FastAPI
+runs it in a thread and the event loop stays free.
 """
 
 import asyncio
@@ -87,7 +87,11 @@ def owner_of(request: Request) -> str:
 
 def language(request: Request) -> str:
     """The page's language; server-sent events cannot carry a header, so there is a cookie too."""
-    asked = request.headers.get("x-maple-language") or request.cookies.get("maple_language") or request.headers.get("accept-language")
+    asked = (
+        request.headers.get("x-maple-language")
+        or request.cookies.get("maple_language")
+        or request.headers.get("accept-language")
+    )
     return language_of(asked or "en")
 
 
@@ -129,7 +133,9 @@ def _jobs(router: APIRouter, services: Services) -> None:
         last = next((job.id for job in recent if job.state.final and job.result and job.result.artifacts), None)
         # Only the last one is shown with its pictures; the others are named.
         return [
-            shown(services, job, tongue) if job.id == last or not job.state.final else shown(services, job, tongue) | {"pictures": []}
+            shown(services, job, tongue)
+            if job.id == last or not job.state.final
+            else shown(services, job, tongue) | {"pictures": []}
             for job in found.values()
         ]
 
@@ -168,7 +174,7 @@ def _jobs(router: APIRouter, services: Services) -> None:
 
 
 async def at_most_every(period: float, jobs: AsyncIterator[Job | None]) -> AsyncIterator[Job | None]:
-    """Jobs as they come, but only the newest of each `period` seconds, and a closed one at once. None passes through."""
+    """Jobs as they come, only the newest of each `period` seconds, a closed one at once. None passes through."""
     held: Job | None = None
     said = -period
     coming = asyncio.ensure_future(anext(jobs, ENDED))
@@ -218,7 +224,11 @@ def _pictures(router: APIRouter, services: Services) -> None:
             return Response(body, media_type="image/webp", headers={"Cache-Control": FOREVER})
         kind = "attachment" if "download" in request.query_params else "inline"
         return FileResponse(
-            path, media_type=found.media_type, filename=path.name, content_disposition_type=kind, headers={"Cache-Control": FOREVER}
+            path,
+            media_type=found.media_type,
+            filename=path.name,
+            content_disposition_type=kind,
+            headers={"Cache-Control": FOREVER},
         )
 
     @router.get("/jobs/{id}/zip")
@@ -227,20 +237,26 @@ def _pictures(router: APIRouter, services: Services) -> None:
         if result is None or not result.artifacts:
             raise NoSuchPicture(id=id, number=0)
         paths = [artifact(id, number, request)[1] for number in range(len(result.artifacts))]
-        headers = {"Content-Disposition": f'attachment; filename="{paths[0].stem}.zip"'.encode("ascii", "replace").decode().replace("?", "_")}
+        headers = {
+            "Content-Disposition": f'attachment; filename="{paths[0].stem}.zip"'.encode("ascii", "replace")
+            .decode()
+            .replace("?", "_")
+        }
         return StreamingResponse(zipped(paths), media_type="application/zip", headers=headers)
 
     @router.post("/open-folder")
     def open_folder(request: Request, job: str | None = Body(None, embed=True)) -> dict[str, Any]:
-        """Show the folder in the machine's own file browser when the person sits at this machine; say where it is otherwise."""
+        """Show the folder in the machine's own file browser to a person who sits at it; say where it is to others."""
         folder = artifact(job, 0, request)[1].parent if job else services.gallery.folder("txt2img")
-        local = request.client is not None and request.client.host in LOOPBACK and "x-forwarded-for" not in request.headers
+        local = (
+            request.client is not None and request.client.host in LOOPBACK and "x-forwarded-for" not in request.headers
+        )
         return {"path": str(folder), "opened": local and opened(folder)}
 
 
 @functools.lru_cache(maxsize=512)
 def thumbnail(path: str, changed: int) -> bytes:
-    """A small WebP of a picture, at most SMALL pixels a side. `changed` is the file's time, so that a new file is read anew."""
+    """A small WebP of a picture, at most SMALL pixels a side. `changed`, the file's time, has a new file read anew."""
     del changed
     with Image.open(path) as picture:
         picture.thumbnail((SMALL, SMALL))
@@ -286,7 +302,7 @@ def opened(folder: Path) -> bool:
         return False
     try:
         if sys.platform == "win32":
-            os.startfile(folder)  # noqa: S606
+            os.startfile(folder)
         elif sys.platform == "darwin":
             subprocess.Popen(["open", str(folder)])
         elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
@@ -392,8 +408,9 @@ def _read(services: Services, text: str) -> dict[str, Any]:
     lookup = FormLookup(catalog=services.catalog, styles_at_hand=services.styles)
     found, overrides = infotext.request_from(infotext.read(text), settings=services.settings.current, lookup=lookup)
     values = values_from(found)
-    # Tiling has a box of its own on the page.
-    values |= {"txt2img_tiling": bool(value) for _, key, value in overrides if key == "model.tiling"}
+    tiling = [value for _, key, value in overrides if key == "model.tiling"]
+    if tiling:  # it has a box of its own on the page
+        values["txt2img_tiling"] = bool(tiling[0])
     entries = [f"{label}: {value}" for label, key, value in overrides if key != "model.tiling"]
     return {"infotext": text, "values": values, "overrides": entries}
 

@@ -1,7 +1,7 @@
-"""The Settings tab: a frame. `assets/settings.js` draws the form from /internal/settings when the tab is first opened.
+"""The Settings tab: a frame. `assets/settings.js` draws the form from /internal/settings when the tab is opened.
 
-Hundreds of settings as Gradio blocks would be paid for at every load of the page; as a form of our own they cost nothing
-until they are looked at.
+Hundreds of settings as Gradio blocks would be paid for at every load of the page; as a form of our own they cost
+nothing until they are looked at.
 """
 
 from webui.ui.gradio6 import gr

@@ -31,7 +31,7 @@ def build(services: Services, flags: Any = None) -> Any:
 
 
 def _quick_settings(names: Sequence[str]) -> list[Any]:
-    """The row at the top: a control for each setting of the list, by A1111's key or ours; unknown names are passed over."""
+    """The row at the top: a control for each setting of the list (A1111's key or ours); unknown names are left out."""
     rows = [declared()[key] for key in map(a1111_to_key, names) if key is not None]
     drawn: list[Any] = []
     with gr.Row(elem_id="quicksettings", equal_height=False):
@@ -43,14 +43,21 @@ def _quick_settings(names: Sequence[str]) -> list[Any]:
 
 def _checkpoint() -> Any:
     chosen = gr.Dropdown(
-        [], value=None, label="Stable Diffusion checkpoint", elem_id="setting_sd_model_checkpoint", scale=3, min_width=200
+        [],
+        value=None,
+        label="Stable Diffusion checkpoint",
+        elem_id="setting_sd_model_checkpoint",
+        scale=3,
+        min_width=200,
     )
     tool("🔄", "refresh_sd_model_checkpoint")
     return chosen
 
 
 def _vae() -> Any:
-    chosen = gr.Dropdown(["Automatic", "None"], value="Automatic", label="SD VAE", elem_id="setting_sd_vae", scale=2, min_width=140)
+    chosen = gr.Dropdown(
+        ["Automatic", "None"], value="Automatic", label="SD VAE", elem_id="setting_sd_vae", scale=2, min_width=140
+    )
     tool("🔄", "refresh_sd_vae")
     return chosen
 
@@ -61,12 +68,16 @@ def _plain(row: Declared) -> Any:
     if row.type is bool:
         return gr.Checkbox(row.default, label=control.label, elem_id=elem_id, scale=1, min_width=120)
     if control.choices:
-        return gr.Dropdown(list(control.choices), value=row.default, label=control.label, elem_id=elem_id, scale=1, min_width=120)
+        return gr.Dropdown(
+            list(control.choices), value=row.default, label=control.label, elem_id=elem_id, scale=1, min_width=120
+        )
     if row.type in (int, float) and control.lo is not None and control.hi is not None:
         step = control.step or (1 if row.type is int else 0.01)
         return slider(control.label, elem_id, control.lo, control.hi, row.default, step, scale=2, min_width=160)
     if row.type in (int, float):
-        return number(control.label, elem_id, row.default, precision=0 if row.type is int else None, scale=1, min_width=120)
+        return number(
+            control.label, elem_id, row.default, precision=0 if row.type is int else None, scale=1, min_width=120
+        )
     value = ", ".join(row.default) if row.type is tuple else row.default
     return gr.Textbox(value, label=control.label, elem_id=elem_id, scale=1, min_width=160, lines=1, max_lines=1)
 

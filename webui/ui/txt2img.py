@@ -1,4 +1,4 @@
-"""The txt2img tab, laid out as A1111 shows it: prompts left, Generate right, settings below left, pictures below right."""
+"""The txt2img tab as A1111 lays it out: prompts left, Generate right, settings below left, pictures below right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,16 +25,22 @@ def txt2img(offered: Offered, shared: Sequence[Any]) -> None:
     """Draw the tab. `shared` are the quick settings, sent along with every request."""
     with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
         generate, prompts = _top_row()
-        with gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"]):
-            with gr.Tab("Generation", id="txt2img_generation", elem_id="txt2img_generation_tab"), gr.Row(equal_height=False):
-                with gr.Column(elem_id="txt2img_settings", min_width=320):
-                    settings = _settings(offered)
-                with gr.Column(elem_id="txt2img_results", min_width=320):
-                    _results()
+        # The other tabs of this row (embeddings, checkpoints, Lora) come with their features.
+        with (
+            gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"]),
+            gr.Tab("Generation", id="txt2img_generation", elem_id="txt2img_generation_tab"),
+            gr.Row(equal_height=False),
+        ):
+            with gr.Column(elem_id="txt2img_settings", min_width=320):
+                settings = _settings(offered)
+            with gr.Column(elem_id="txt2img_results", min_width=320):
+                _results()
         fill = gr.Button("fill", elem_id="txt2img_fill", visible="hidden")
     fields = [*prompts, *settings, *shared]
     ids = [field.elem_id for field in fields]
-    in_browser(generate, f"(...values) => maple.jobs.generate('txt2img', maple.form.named({ids}, values))", inputs=fields)
+    in_browser(
+        generate, f"(...values) => maple.jobs.generate('txt2img', maple.form.named({ids}, values))", inputs=fields
+    )
     # Writing to the form: our scripts lay the wanted values out and click; Gradio hands over what is there now.
     in_browser(fill, f"(...values) => maple.form.filled('txt2img', {ids}, values)", inputs=fields, outputs=fields)
 
@@ -66,9 +72,16 @@ def _top_row() -> tuple[Any, list[Any]]:
                 slot("txt2img_negative_token_counter", "<span>0/75</span>", classes=["token-counter"])
         with gr.Column(elem_id="txt2img_actions_column", elem_classes=["actions-column"], scale=1, min_width=200):
             with gr.Row(elem_id="txt2img_generate_box", elem_classes=["generate-box"]):
-                gr.Button("Interrupt", elem_id="txt2img_interrupt", elem_classes=["generate-box-interrupt"], min_width=0)
+                gr.Button(
+                    "Interrupt", elem_id="txt2img_interrupt", elem_classes=["generate-box-interrupt"], min_width=0
+                )
                 gr.Button("Skip", elem_id="txt2img_skip", elem_classes=["generate-box-skip"], min_width=0)
-                gr.Button("Interrupting...", elem_id="txt2img_interrupting", elem_classes=["generate-box-interrupting"], min_width=0)
+                gr.Button(
+                    "Interrupting...",
+                    elem_id="txt2img_interrupting",
+                    elem_classes=["generate-box-interrupting"],
+                    min_width=0,
+                )
                 generate = gr.Button("Generate", elem_id="txt2img_generate", variant="primary", min_width=0)
             with gr.Row(elem_id="txt2img_tools", elem_classes=["tools"]):
                 tool("↙️", "paste")
@@ -76,7 +89,14 @@ def _top_row() -> tuple[Any, list[Any]]:
                 tool("📋", "txt2img_style_apply")
             with gr.Row(elem_id="txt2img_styles_row", elem_classes=["styles-row"]):
                 styles = gr.Dropdown(
-                    [], value=[], multiselect=True, label="Styles", elem_id="txt2img_styles", show_label=False, min_width=80, scale=1
+                    [],
+                    value=[],
+                    multiselect=True,
+                    label="Styles",
+                    elem_id="txt2img_styles",
+                    show_label=False,
+                    min_width=80,
+                    scale=1,
                 )
                 tool("🖌️", "txt2img_styles_edit_button")
     return generate, [prompt, negative, styles]
@@ -85,10 +105,18 @@ def _top_row() -> tuple[Any, list[Any]]:
 def _settings(offered: Offered) -> list[Any]:
     with gr.Row(elem_id="sampler_selection_txt2img"):
         sampler = gr.Dropdown(
-            list(offered.samplers), value=offered.sampler, label="Sampling method", elem_id="txt2img_sampling", min_width=120
+            list(offered.samplers),
+            value=offered.sampler,
+            label="Sampling method",
+            elem_id="txt2img_sampling",
+            min_width=120,
         )
         schedule = gr.Dropdown(
-            list(offered.schedules), value=offered.schedule, label="Schedule type", elem_id="txt2img_scheduler", min_width=120
+            list(offered.schedules),
+            value=offered.schedule,
+            label="Schedule type",
+            elem_id="txt2img_scheduler",
+            min_width=120,
         )
         steps = slider("Sampling steps", "txt2img_steps", 1, 150, 20, 1, min_width=160)
     tiling = gr.Checkbox(False, label="Tiling", elem_id="txt2img_tiling", container=False)
@@ -120,7 +148,9 @@ def _seeds() -> list[Any]:
         seed = number("Seed", "txt2img_seed", -1, min_width=120, scale=1)
         tool("🎲️", "txt2img_random_seed")
         tool("♻️", "txt2img_reuse_seed")
-        extra = gr.Checkbox(False, label="Extra", elem_id="txt2img_subseed_show", container=False, scale=0, min_width=80)
+        extra = gr.Checkbox(
+            False, label="Extra", elem_id="txt2img_subseed_show", container=False, scale=0, min_width=80
+        )
     with gr.Column(elem_id="txt2img_seed_extras", elem_classes=["seed-extras"], min_width=0):
         with gr.Row(elem_classes=["seed-row"]):
             subseed = number("Variation seed", "txt2img_subseed", -1, min_width=120, scale=1)
