@@ -64,7 +64,8 @@ class LoadedModel:
     @property
     def dtype(self) -> torch.dtype:
         """The number type the UNet computes in."""
-        return self.unet.dtype
+        # Not `unet.dtype`: diffusers walks every parameter for it, at each call more than the sampler's own work.
+        return self.unet.conv_in.weight.dtype
 
     @property
     def native_size(self) -> tuple[int, int]:
