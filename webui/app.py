@@ -29,14 +29,15 @@ from webui.catalog import Catalog, folders_from
 from webui.catalog.places import a1111_home_from
 from webui.domain import GenerationRequest
 from webui.domain.errors import MapleError
+from webui.gallery.filenames import Sanitizing
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, StyleBook
 from webui.jobs import Jobs, Kind, Threads
 from webui.services import Services
-from webui.settings import SettingsStore
+from webui.settings import SettingsStore, declared
 from webui.settings.flags import Flags, console_language
-from webui.words import explain
+from webui.words import explain, say
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +61,20 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
     settings = SettingsStore(
         flags.ui_settings_file or root / "config.json",
         frozen_sections=frozen_groups(flags),
-        frozen_keys=frozenset(filter(None, flags.freeze_specific_settings.split(","))),
+        frozen_keys=frozen_keys(flags),
     )
+    for key, fields in settings.notes:
+        log.warning("%s", say(key, console_language(flags, env=os.environ), **fields))
     home = a1111_home_from(flags)
     catalog = Catalog(
-        root / "cache" / "models.db", folders_from(flags, root), vae_path=flags.vae_path, a1111_home=flags.a1111_home,
+        root / "cache" / "models.db",
+        folders_from(flags, root),
+        vae_path=flags.vae_path,
+        a1111_home=flags.a1111_home,
         hashes=not flags.no_hashing,
     )
-    gallery = Gallery(lambda: settings.current, root)
+    how = Sanitizing(unix=flags.unix_filenames_sanitization, most=flags.filenames_max_length)
+    gallery = Gallery(lambda: settings.current, root, sanitizing=how)
     own_styles = [root / name for name in flags.styles_file or ("styles.csv",)]
     styles = StyleBook([*own_styles, home.styles] if home else own_styles)
     intake = Intake(settings=settings, catalog=catalog, styles=styles, hooks=hooks)
@@ -83,8 +90,16 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
 def frozen_groups(flags: Flags) -> frozenset[str]:
     """Setting groups that the launcher froze."""
     if flags.freeze_settings:
-        return frozenset({"*"})
-    return frozenset(filter(None, flags.freeze_settings_in_sections.split(",")))
+        return frozenset({row.group for row in declared().values()})
+    named = frozenset(filter(None, flags.freeze_settings_in_sections.split(",")))
+    return named | {"paths"} if flags.hide_ui_dir_config else named
+
+
+def frozen_keys(flags: Flags) -> frozenset[str]:
+    """Single settings that the launcher froze."""
+    named = frozenset(filter(None, flags.freeze_specific_settings.split(",")))
+    patterns = {"saving.samples_filename_pattern", "saving.directories_filename_pattern"}
+    return named | patterns if flags.hide_ui_dir_config else named
 
 
 class Engine:
@@ -100,7 +115,10 @@ class Engine:
         # Named, not imported: torch loads in the worker, after the page.
         began = time.perf_counter()
         bench = pkgutil.resolve_name("webui.generate:open_bench")(
-            catalog=self._services.catalog, gallery=self._services.gallery, hooks=self._services.hooks, flags=self._services.flags
+            catalog=self._services.catalog,
+            gallery=self._services.gallery,
+            hooks=self._services.hooks,
+            flags=self._services.flags,
         )
         log.info("engine ready after %.1f s", time.perf_counter() - began)
         return bench

@@ -112,8 +112,8 @@ def test_png_info_reads_a_picture_back(client: TestClient) -> None:
     made = client.post("/sdapi/v1/txt2img", json=ASKED).json()
     found = client.post("/sdapi/v1/png-info", json={"image": made["images"][0]}).json()
     assert found["info"] == json.loads(made["info"])["infotexts"][0]
-    assert found["parameters"]["seed"] == 5
-    assert found["parameters"]["sampler_name"] == "Euler a"
+    assert found["parameters"]["Seed"] == "5"
+    assert found["parameters"]["Sampler"] == "Euler a"
     assert "parameters" not in found["items"]  # A1111 takes it out as `info`
     for broken in ("data:image/png;base64,AAAA", "no base64 at all!", "http://127.0.0.1/x.png"):
         assert client.post("/sdapi/v1/png-info", json={"image": broken}).status_code == 422

@@ -294,3 +294,25 @@ def test_an_old_snapshot_of_settings_still_runs(bench: Any) -> None:
     assert from_flat({"no.such.setting": 1}) == Settings()
     made = make(bench, ASKED, **{"no.such.setting": 1})
     assert len(made.artifacts) == 1
+
+
+def test_prompt_and_negative_can_be_asked_one_after_the_other(bench: Any) -> None:
+    asked = replace(ASKED, width=128, height=128)  # one row through the small model's norms needs more than one pixel
+    together = make(bench, asked)
+    calls = count_calls(bench.models.current.unet)
+    apart = make(bench, asked, **{"sampling.batch_cond_uncond": False})
+    assert len(calls) == 2 * 3
+    assert abs(pixels(together) - pixels(apart)).max() <= 1
+
+
+def test_padding_brings_unequal_prompts_into_one_call(bench: Any) -> None:
+    long = replace(ASKED, width=128, height=128, prompt=", ".join(["a red circle"] * 40))
+    plain = make(bench, long)
+    calls = count_calls(bench.models.current.unet)
+    padded = make(bench, long, **{"sampling.pad_cond_uncond": True})
+    assert len(calls) == 3
+    old = make(bench, long, **{"sampling.pad_cond_uncond_v0": True})
+    assert (pixels(plain) != pixels(padded)).any()
+    assert (pixels(padded) != pixels(old)).any()
+    assert "Pad conds: True" in padded.artifacts[0].infotext
+    assert (pixels(make(bench, ASKED, **{"sampling.pad_cond_uncond": True})) == pixels(make(bench))).all()

@@ -17,6 +17,7 @@ from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
 from webui.domain import GenerationRequest, Job, JobState, ModelKind, ModelRecord, SamplerOptions, Wish
 from webui.domain.errors import BadInput, MapleError, NotFound, UnreadablePicture
+from webui.gallery.infotext import parameters as a1111_parameters
 from webui.gallery.infotext import read as read_infotext
 from webui.gallery.infotext import request_from
 from webui.gallery.metadata import read_picture
@@ -197,7 +198,7 @@ def _generation(router: APIRouter, services: Services) -> None:
         return {
             "info": found.infotext or "",
             "items": dict(found.items),
-            "parameters": parameters(found.infotext or "", services),
+            "parameters": a1111_parameters(read_infotext(found.infotext)) if found.infotext else {},
         }
 
 

@@ -1,6 +1,6 @@
 """One batch: text → conditioning → noise → sampler → decoded pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,11 +12,11 @@ from webui.catalog.schedules import SCHEDULES
 from webui.domain import Pass, Picture, Plan, Reporter, ShuttingDown, Wish
 from webui.engine import text
 from webui.engine.conditioning import BatchConditioning, build
-from webui.engine.guidance import guided
+from webui.engine.guidance import Conditioning, guided
 from webui.engine.model import LoadedModel
 from webui.engine.noise import NoiseStream
 from webui.engine.patches import Patch
-from webui.engine.patches.prediction import DowncastAlphas, Quantized
+from webui.engine.patches.prediction import Apart, DowncastAlphas, Quantized
 from webui.engine.patches.tiling import Tiling
 from webui.engine.preview import encoded, preview
 from webui.engine.samplers import sample
@@ -49,6 +49,8 @@ class Batch:
     schedule: str
     """The schedule used: what Automatic stood for."""
     noise_source: str
+    uneven: bool = False
+    """Some prompt and negative prompt differ in length, so padding changed the picture."""
     stopped: bool = False
 
 
@@ -64,22 +66,26 @@ def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
         raise NoVae(model=model.record.stem)
     with model.wearing(patches(run, model, pictures)):
         with run.meter.phase("encoding"):
-            conditioning = encode(run, model, pictures)
+            encoded_text = encode(run, model, pictures)
+            conditioning: Conditioning = run.bench.hooks.transform(
+                "transform_conditioning", encoded_text, "conditioning", pictures=pictures
+            )
         with run.meter.phase("sampling"):
             latents, source, stopped = denoise(run, model, pictures, conditioning)
         if latents is None:
             return None
         latents = run.bench.hooks.transform("transform_latent", latents, "latent", pictures=pictures)
         with run.meter.phase("decoding"):
-            images = model.decode(latents)
+            images = model.decode(latents, retry=run.settings.model.auto_vae_precision)
     for key, fields in model.take_notes():
         # Nobody chose the default method; that its decoder is not there is no news to them.
         if key != "preview_fell_back" or run.settings.previews.method != Previews().method:
             run.reporter.note(key, **fields)
     schedule = schedule_used(base)
     return Batch(
-        pictures=pictures, images=images, latents=latents, schedule=schedule, noise_source=source, stopped=stopped
-    )
+        pictures=pictures, images=images, latents=latents, schedule=schedule, noise_source=source, stopped=stopped,
+        uneven=encoded_text.uneven,
+    )  # fmt: skip
 
 
 def patches(run: Run, model: LoadedModel, pictures: tuple[Picture, ...]) -> tuple[Patch, ...]:
@@ -90,6 +96,8 @@ def patches(run: Run, model: LoadedModel, pictures: tuple[Picture, ...]) -> tupl
         worn.append(Tiling())
     if run.settings.sampling.enable_quantization:
         worn.append(Quantized())
+    if not run.settings.sampling.batch_cond_uncond:
+        worn.append(Apart())
     if run.settings.sampling.downcast_alphas:
         worn.append(DowncastAlphas())
     for more in run.bench.hooks.gather("patches_for", stage=stage, picture=pictures[0]):
@@ -100,32 +108,35 @@ def patches(run: Run, model: LoadedModel, pictures: tuple[Picture, ...]) -> tupl
 def encode(run: Run, model: LoadedModel, pictures: tuple[Picture, ...]) -> BatchConditioning:
     """The batch's text as conditioning; network tags leave the prompt here, those not applied are said."""
     base, sampling = run.plan.passes[0], run.settings.sampling
-    prompts: list[str] = []
-    for picture in pictures:
-        prompt, tags = extract(picture.prompt)
-        prompts.append(prompt)
-        for tag in tags:
-            run.reporter.note("network_not_yet", tag=":".join((tag.kind, *tag.items)))
-    clip_skip = base.stages[0].clip_skip
+    parted = [extract(picture.prompt) for picture in pictures]
+    for tag in dict.fromkeys(tag for _, tags in parted for tag in tags):
+        run.reporter.note("network_not_yet", tag=":".join((tag.kind, *tag.items)))
+    told: dict[str, Any] = {
+        "emphasis": sampling.emphasis,
+        "clip_skip": base.stages[0].clip_skip,
+        "backtrack": sampling.comma_padding_backtrack,
+        "old_emphasis": sampling.use_old_emphasis,
+    }
 
-    def states(texts: Any) -> list[Tensor]:
-        return text.encode(
-            texts, model.text_encoder, model.tokenizer, emphasis=sampling.emphasis, clip_skip=clip_skip,
-            backtrack=sampling.comma_padding_backtrack,
-        )  # fmt: skip
+    def states(texts: Sequence[str]) -> list[Tensor]:
+        return text.encode(texts, model.text_encoder, model.tokenizer, **told)
 
-    # What the tensors depend on beside the texts; another model is another object.
-    key = (id(model.text_encoder), model.record.path, model.record.mtime_ns, sampling.emphasis, clip_skip,
-           sampling.comma_padding_backtrack)  # fmt: skip
-    conditioning = build(
-        prompts, [picture.negative for picture in pictures], states, steps=base.steps,
-        second_order=sampler_row(base).second_order, old=sampling.use_old_scheduling, cache=run.bench.conditioning, key=key,
-    )  # fmt: skip
-    return run.bench.hooks.transform("transform_conditioning", conditioning, "conditioning", pictures=pictures)
+    return build(
+        [prompt for prompt, _ in parted],
+        [picture.negative for picture in pictures],
+        states,
+        steps=base.steps,
+        second_order=sampler_row(base).second_order,
+        old=sampling.use_old_scheduling,
+        padding="v0" if sampling.pad_cond_uncond_v0 else "empty" if sampling.pad_cond_uncond else "",
+        cache=run.bench.conditioning,
+        # What the tensors depend on beside the texts.
+        key=(model.record.path, model.record.size, model.record.mtime_ns, model.dtype, *told.values()),
+    )
 
 
 def denoise(
-    run: Run, model: LoadedModel, pictures: tuple[Picture, ...], conditioning: BatchConditioning
+    run: Run, model: LoadedModel, pictures: tuple[Picture, ...], conditioning: Conditioning
 ) -> tuple[Tensor | None, str, bool]:
     """(latents (batch, 4, h/8, w/8) or None when skipped, the noise source used, whether it was stopped early)."""
     base, request, hooks = run.plan.passes[0], run.plan.request, run.bench.hooks
@@ -174,7 +185,8 @@ def watcher(run: Run, model: LoadedModel) -> Callable[[int, Tensor, Tensor, Tens
             hooks.gather("on_step", step=step, x=x, sigma=sigma, x0=x0)
         due = previews.enabled and previews.every_n_steps > 0 and step % previews.every_n_steps == 0
         if due and run.reporter.preview_wanted(step):
-            picture = preview(model, x0, previews.method, folders=run.bench.previews)
+            shown = x0 if previews.grid else x0[:1]
+            picture = preview(model, shown, previews.method, folders=run.bench.previews)
             run.reporter.preview(*encoded(picture, previews.image_format))
         wish = run.reporter.wish()
         if wish is Wish.SHUTDOWN:

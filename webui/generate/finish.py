@@ -19,7 +19,6 @@ from webui.gallery.save import grid as make_grid
 from webui.gallery.save import grid_fits
 from webui.generate.batch import Batch, Run, sampler_row
 from webui.jobs.wire import NotStorable, pack
-from webui.prompt.attention import parse_attention
 from webui.settings import declared
 from webui.settings.groups import Sampling
 
@@ -38,6 +37,7 @@ class Finish:
         self._images: list[Image.Image] = []
         self._began = datetime.now()
         self._schedule = ""
+        self._uneven = False
 
     def has(self, pictures: Sequence[Picture]) -> bool:
         """True when an earlier attempt finished all of these; they are then taken over."""
@@ -52,7 +52,7 @@ class Finish:
 
     def add(self, batch: Batch, *, number: int) -> None:
         """One batch of decoded pictures. Raises DiskFull and what saving raises."""
-        self._schedule = batch.schedule
+        self._schedule, self._uneven = batch.schedule, batch.uneven
         for place, (picture, tensor) in enumerate(zip(batch.pictures, batch.images, strict=True)):
             image = self._run.bench.hooks.transform("transform_image", to_image(tensor), "image", picture=picture)
             before = self._made_before(picture)
@@ -65,7 +65,8 @@ class Finish:
 
     def result(self, *, stopped: bool) -> Result:
         """The run's answer: the grid first when one is made, then the pictures; the facts A1111's `info` lists."""
-        grid = self._grid() if len(self._images) > 1 else None
+        several = len(self._images) > 1 or not self._run.settings.saving.grid_only_if_multiple
+        grid = self._grid() if several and self._images else None
         artifacts = (grid, *self._artifacts) if grid is not None else tuple(self._artifacts)
         return Result(
             artifacts=artifacts, info=self._info(with_grid=grid is not None), timings=dict(self._run.meter.timings),
@@ -84,7 +85,7 @@ class Finish:
 
     def _save(self, image: Image.Image, picture: Picture, batch: Batch, *, index: int, iteration: int) -> Artifact:
         run, saving = self._run, self._run.settings.saving
-        fields = self.fields(picture, batch.noise_source, size=image.size, schedule=batch.schedule)
+        fields = self.fields(picture, batch.noise_source, size=image.size, schedule=batch.schedule, uneven=batch.uneven)
         for more in run.bench.hooks.gather("before_save", image=image, infotext=write(fields), picture=picture):
             fields = replace(fields, extras={**fields.extras, **more})
         wanted = run.plan.request.save and saving.samples_save and (saving.save_incomplete_images or not batch.stopped)
@@ -112,7 +113,9 @@ class Finish:
             seeds=tuple(each.seed for each in plan.pictures), styles=plan.request.styles, started=self._began,
         )  # fmt: skip
 
-    def fields(self, picture: Picture, noise_source: str, *, size: tuple[int, int], schedule: str) -> InfotextFields:
+    def fields(
+        self, picture: Picture, noise_source: str, *, size: tuple[int, int], schedule: str, uneven: bool
+    ) -> InfotextFields:
         """What the infotext of a picture tells."""
         run, request, base = self._run, self._run.plan.request, self._run.plan.passes[0]
         stage, told = base.stages[0], run.settings.infotext
@@ -140,7 +143,7 @@ class Finish:
             ensd=base.options.get("ensd", 0) if row.uses_ensd else 0,
             noise_source=noise_source_told(base.noise_source.value, noise_source),
             tiling=request.tiling or run.settings.model.tiling,
-            extras=extras(run, picture, schedule),
+            extras=extras(run, picture, schedule, uneven=uneven),
             version=VERSION if told.add_version else None,
         )
 
@@ -158,7 +161,7 @@ class Finish:
             return None
         image = make_grid(self._images, settings=run.settings, batch_size=run.plan.batch_size)
         first, source = run.plan.pictures[0], run.plan.passes[0].noise_source.value
-        fields = self.fields(first, source, size=self._images[0].size, schedule=self._schedule)
+        fields = self.fields(first, source, size=self._images[0].size, schedule=self._schedule, uneven=self._uneven)
         artifact = self._written(image, fields, first, save=saving.grid_save, place=self._place(0, 0), grid=True)
         return artifact if run.settings.page.return_grid else None
 
@@ -193,7 +196,7 @@ class Finish:
             "seed_resize_from_w": request.seed_resize_width,
             "seed_resize_from_h": request.seed_resize_height,
             "denoising_strength": None,
-            "extra_generation_params": {**extras(run, made[0], self._schedule)},
+            "extra_generation_params": {**extras(run, made[0], self._schedule, uneven=self._uneven)},
             "index_of_first_image": 1 if with_grid else 0,
             "infotexts": texts,
             "styles": list(request.styles),
@@ -223,7 +226,7 @@ def request_json(run: Run, picture: Picture) -> str | None:
     return json.dumps(values | {"seed": picture.seed, "subseed": picture.subseed}, ensure_ascii=False)
 
 
-def extras(run: Run, picture: Picture, schedule: str) -> dict[str, object]:
+def extras(run: Run, picture: Picture, schedule: str, *, uneven: bool) -> dict[str, object]:
     """Sampling settings that differ from the defaults and had a say in this picture, by their infotext labels, in order."""
     options, defaults = run.plan.passes[0].options, Sampling()
     told: dict[str, object] = {}
@@ -231,12 +234,14 @@ def extras(run: Run, picture: Picture, schedule: str) -> dict[str, object]:
         label, name = row.control.infotext, row.name
         if row.group != "sampling" or not label or name in ("noise_source", "ensd"):
             continue
-        if options[name] != getattr(defaults, name) and relevant(name, run, picture, schedule):
+        # A1111 always tells the shape of a Beta schedule.
+        differs = options[name] != getattr(defaults, name) or name in ("beta_alpha", "beta_beta")
+        if differs and relevant(name, run, picture, schedule, uneven=uneven):
             told[label] = options[name]
     return told
 
 
-def relevant(name: str, run: Run, picture: Picture, schedule: str) -> bool:
+def relevant(name: str, run: Run, picture: Picture, schedule: str, *, uneven: bool) -> bool:
     """Whether a sampling setting changes this picture."""
     row = sampler_row(run.plan.passes[0])
     texts = (picture.prompt, picture.negative)
@@ -261,7 +266,9 @@ def relevant(name: str, run: Run, picture: Picture, schedule: str) -> bool:
         case "beta_alpha" | "beta_beta":
             return schedule == "Beta"
         case "emphasis":
-            return any(weight != 1.0 for text in texts for _, weight in parse_attention(text))
+            return any(mark in text for text in texts for mark in "([")
+        case "pad_cond_uncond" | "pad_cond_uncond_v0":
+            return uneven
         case "use_old_scheduling":
             return any("[" in text for text in texts)
         case _:

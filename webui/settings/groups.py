@@ -169,9 +169,6 @@ class Model:
             info="ignore last layers of CLIP network; 1 ignores none, 2 ignores one layer",
         ),
     ] = 1
-    checkpoints_limit: Annotated[
-        int, Control("Maximum number of checkpoints loaded at the same time", lo=1, hi=10, a1111="sd_checkpoints_limit")
-    ] = 1
     tiling: Annotated[bool, Control("Tiling", a1111="tiling", infotext="Tiling", info="produce a tileable picture")] = (
         False
     )
@@ -446,12 +443,6 @@ class Sampling:
     use_old_karras_sigmas: Annotated[
         bool, Control("Use old karras scheduler sigmas (0.1 to 10).", a1111="use_old_karras_scheduler_sigmas")
     ] = False
-    no_dpmpp_sde_batch_determinism: Annotated[
-        bool,
-        Control(
-            "Do not make DPM++ SDE deterministic across different batch sizes.", a1111="no_dpmpp_sde_batch_determinism"
-        ),
-    ] = False
     downcast_alphas: Annotated[
         bool,
         Control(
@@ -492,12 +483,6 @@ class Previews:
             info="Full = slow but pretty; Approx NN, TAESD = fast but low quality; Approx cheap = super fast but rough",
         ),
     ] = "Approx NN"
-    content: Annotated[
-        str,
-        Control(
-            "Live preview subject", choices=("Combined", "Prompt", "Negative prompt"), a1111="live_preview_content"
-        ),
-    ] = "Prompt"
     refresh_period: Annotated[
         int,
         Control(
@@ -524,13 +509,7 @@ class InfotextSettings:
     add_model_hash: Annotated[bool, Control("Add model hash to infotext", a1111="add_model_hash_to_info")] = True
     add_vae_name: Annotated[bool, Control("Add VAE name to infotext", a1111="add_vae_name_to_info")] = True
     add_vae_hash: Annotated[bool, Control("Add VAE hash to infotext", a1111="add_vae_hash_to_info")] = True
-    add_user_name: Annotated[
-        bool, Control("Add user name to infotext when authenticated", a1111="add_user_name_to_info")
-    ] = False
     add_version: Annotated[bool, Control("Add program version to infotext", a1111="add_version_to_infotext")] = True
-    add_embedding_hashes: Annotated[
-        bool, Control("Add Textual Inversion hashes to infotext", a1111="textual_inversion_add_hashes_to_infotext")
-    ] = True
     disregard_model: Annotated[
         bool,
         Control(

@@ -1,4 +1,4 @@
-"""Two of A1111's options change how the model's noise levels are read; they are worn like any other change."""
+"""A1111's options that change how the model is asked; they are worn like any other change."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +17,17 @@ class Quantized:
 
     def take_off(self, model: "LoadedModel") -> None:
         model.prediction = replace(model.prediction, quantize=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """`batch_cond_uncond` off: prompt and negative prompt in forwards of their own. Less memory, more time."""
+
+    def put_on(self, model: "LoadedModel") -> None:
+        model.apart = True
+
+    def take_off(self, model: "LoadedModel") -> None:
+        model.apart = False
 
 
 class DowncastAlphas:
