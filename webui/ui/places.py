@@ -91,8 +91,7 @@ PLACES: tuple[Place, ...] = (
     *_places(
         "txt2img_results",
         "txt2img_send_to_img2img txt2img_send_to_inpaint txt2img_send_to_extras txt2img_upscale"
-        " txt2img_generation_info_button",
-        " download_files_txt2img",
+        " txt2img_generation_info_button download_files_txt2img",
         built=False,
     ),
     *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info pnginfo_html txt2img_tab"),
