@@ -1,0 +1,124 @@
+"""A folder of cases: requests as A1111's API takes them, the settings they were made under, and what came out.
+
+`cases.json`: {"settings": {A1111 key: value}, "cases": {name: {"endpoint", "request", "pictures"}}}. Settings hold
+for every case; a request's `override_settings` go over them.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from webui.domain import GenerationRequest, SamplerOptions
+from webui.domain.errors import BrokenFile
+from webui.parity.checkpoint import SECOND
+
+SHIPPED = Path(__file__).parents[2] / "tests" / "parity" / "cases"
+PROMPT_MATRIX = "Prompt matrix"
+
+# A1111's name of a field → ours and A1111's default.
+FIELDS: Mapping[str, tuple[str, Any]] = {
+    "prompt": ("prompt", ""),
+    "negative_prompt": ("negative_prompt", ""),
+    "seed": ("seed", -1),
+    "subseed": ("subseed", -1),
+    "subseed_strength": ("subseed_strength", 0.0),
+    "seed_resize_from_w": ("seed_resize_width", 0),
+    "seed_resize_from_h": ("seed_resize_height", 0),
+    "sampler_name": ("sampler", "Euler"),
+    "scheduler": ("schedule", "Automatic"),
+    "steps": ("steps", 50),
+    "cfg_scale": ("cfg_scale", 7.0),
+    "width": ("width", 512),
+    "height": ("height", 512),
+    "batch_size": ("batch_size", 1),
+    "n_iter": ("batch_count", 1),
+    "tiling": ("tiling", False),
+}
+OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One request and what A1111 answered. `needs`: a key into words when we cannot make it yet, then there is no
+    request."""
+
+    name: str
+    request: GenerationRequest | None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """A1111 key → value, in force for this case."""
+    pictures: tuple[Path, ...] = ()
+    """One file per picture, in order; grids are left out."""
+    latents: Path = Path()
+    """Folder with NAME.noise.npy, NAME.samples.npy, NAME.cond.npz, those that are known."""
+    needs: str = ""
+
+    @property
+    def second_checkpoint(self) -> bool:
+        return SECOND in str(self.request.overrides.get("sd_model_checkpoint", "")) if self.request else False
+
+
+def read_cases(folder: Path) -> list[Case]:
+    """Every case of a folder, in order. Raises BrokenFile."""
+    path = folder / "cases.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return [_case(name, entry, known["settings"], folder) for name, entry in known["cases"].items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenFile(path=str(path), reason=repr(error)) from error
+
+
+def _case(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any], folder: Path) -> Case:
+    asked: Mapping[str, Any] = entry["request"]
+    needs = _needs(entry["endpoint"], asked, folder)
+    pictures = tuple(folder / picture for picture in entry["pictures"])
+    with_grid = asked.get("script_name") == PROMPT_MATRIX
+    return Case(
+        name=name, request=None if needs else _request(asked), settings=settings, needs=needs, latents=folder / "latents",
+        pictures=pictures[1:] if with_grid else pictures,
+    )  # fmt: skip
+
+
+def _needs(endpoint: str, asked: Mapping[str, Any], folder: Path) -> str:
+    """What of ours is missing for this request, as a key into words; "" for nothing."""
+    if endpoint != "txt2img":
+        return "parity_needs_img2img"
+    if asked.get("enable_hr"):
+        return "parity_needs_hires"
+    if asked.get("refiner_checkpoint"):
+        return "parity_needs_refiner"
+    if asked.get("script_name") not in (None, "", PROMPT_MATRIX):
+        return "parity_needs_script"
+    prompt = f"{asked.get('prompt', '')} {asked.get('negative_prompt', '')}"
+    embeddings = {path.stem for path in (folder.parent / "files").glob("*") if path.stem.startswith("seedti")}
+    if re.search(r"<\w+:[^>]+>", prompt) or any(stem in prompt for stem in embeddings):
+        return "parity_needs_adapter"
+    return ""
+
+
+def _request(asked: Mapping[str, Any]) -> GenerationRequest:
+    values = {ours: asked.get(theirs, default) for theirs, (ours, default) in FIELDS.items()}
+    for name in ("seed_resize_width", "seed_resize_height"):
+        values[name] = max(values[name], 0)  # -1 is A1111's "not"
+    if asked.get("script_name") == PROMPT_MATRIX:
+        values["prompts"] = matrix(values["prompt"])
+    options = SamplerOptions(**{name: asked.get(name) for name in OPTIONS})
+    return GenerationRequest(
+        **values, options=options, overrides=asked.get("override_settings") or {}, save=False, save_grid=False
+    )
+
+
+def matrix(prompt: str) -> tuple[str, ...]:
+    """The prompts of A1111's prompt matrix: the first part with every choice of the others, the second part turning
+    first.
+
+    >>> matrix("a|b|c")
+    ('a', 'a, b', 'a, c', 'a, b, c')
+    """
+    first, *others = [part.strip() for part in prompt.split("|")]
+    choices = itertools.product((False, True), repeat=len(others))
+    taken = [[part for part, on in zip(others, reversed(choice), strict=True) if on] for choice in choices]
+    return tuple(", ".join([first, *parts]) for parts in taken)
