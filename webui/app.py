@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import pkgutil
+import secrets
 import socket
 import sys
 import threading
@@ -27,7 +28,7 @@ from starlette.routing import Mount
 from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
 from webui.catalog.places import a1111_home_from
-from webui.domain import GenerationRequest
+from webui.domain import GenerationRequest, ModelKind
 from webui.domain.errors import MapleError
 from webui.gallery.filenames import Sanitizing
 from webui.gallery.save import Gallery
@@ -189,6 +190,18 @@ def behind_the_page(services: Services, engine: Engine) -> None:
     services.gallery.prune()
 
 
+def choose_checkpoint(services: Services) -> None:
+    """`--ckpt FILE` chooses that checkpoint for good, as in A1111."""
+    wanted = services.flags.ckpt
+    if wanted is None:
+        return
+    for record in services.catalog.models(ModelKind.CHECKPOINT):
+        if record.path == wanted or record.path.resolve() == wanted.resolve():
+            services.settings.change({"model.checkpoint": record.title}, by="owner")
+            return
+    log.warning("--ckpt %s is not among the checkpoints", wanted)
+
+
 def free_port(flags: Flags, host: str) -> int:
     """The port asked for, or the first free one from 7860 on. Raises OSError when the one asked for is taken."""
     if flags.port:
@@ -215,7 +228,8 @@ def serve(flags: Flags) -> int:
         return 2
     services = build(flags)
     services.catalog.walk()
-    host = flags.server_name or ("0.0.0.0" if flags.listen or flags.share else "127.0.0.1")
+    choose_checkpoint(services)
+    host = flags.server_name or ("0.0.0.0" if flags.listen else "127.0.0.1")
     port = free_port(flags, host)
     engine = Engine(services)
     services = replace(services, engine_memory=engine.memory)
@@ -232,7 +246,7 @@ def serve(flags: Flags) -> int:
 
 
 def announce(server: uvicorn.Server, flags: Flags, port: int, accounts: gate.Accounts, language: str) -> None:
-    """Print the address once the server answers, and open the browser when asked to."""
+    """Print the address once the server answers, open the tunnel and the browser when asked to."""
 
     def wait() -> None:
         while not server.started:
@@ -240,11 +254,24 @@ def announce(server: uvicorn.Server, flags: Flags, port: int, accounts: gate.Acc
                 return
             time.sleep(0.02)
         print(gate.announce(flags, port, accounts, language=language), flush=True)
+        if flags.share:
+            print(shared(port, language), flush=True)
         if flags.autolaunch:
             scheme = "https" if flags.tls_certfile else "http"
             webbrowser.open(f"{scheme}://127.0.0.1:{port}/")
 
     threading.Thread(target=wait, name="announce", daemon=True).start()
+
+
+def shared(port: int, language: str) -> str:
+    """Open Gradio's public tunnel to this server: its address, or why there is none. The gate stands behind it."""
+    from gradio import networking  # the page has loaded gradio; without --share this is never needed
+
+    try:
+        address = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)
+    except Exception as error:  # Gradio raises whatever its download, its server or its program ran into
+        return say("door_share_failed", language, reason=error)
+    return say("door_share", language, address=address)
 
 
 __all__ = ["application", "build", "serve"]

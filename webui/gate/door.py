@@ -45,8 +45,8 @@ def qr(text: str) -> str:
 
 def reachable_at(flags: Flags) -> list[str]:
     """Addresses other devices can use, the one with the way out first; none when only this computer can knock."""
-    if not (flags.listen or flags.share or flags.server_name in ("0.0.0.0", "::")):
-        return [flags.server_name] if is_exposed(flags) else []
+    if not (flags.listen or flags.server_name in ("0.0.0.0", "::")):
+        return [flags.server_name] if is_exposed(flags) and flags.server_name else []
     if flags.server_name and flags.server_name not in ("0.0.0.0", "::"):
         return [flags.server_name]
     return lan_addresses()

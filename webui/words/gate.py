@@ -19,5 +19,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "door_network": ("局域网访问：{address}", "On this network:   {address}"),
     "door_password": ("本次启动的密码：{password}（固定账号请用 --gradio-auth 用户:密码）", "Password of this start: {password}  (for lasting accounts: --gradio-auth name:password)"),
     "door_open": ("警告：未要求登录（--insecure-no-auth），网络中的任何人都能使用。", "Warning: no sign-in is asked (--insecure-no-auth); anyone on the network can use this."),
+    "door_share": ("公网访问：  {address}", "From anywhere:     {address}"),
+    "door_share_failed": (
+        "无法建立公网隧道（--share）：{reason}。本机与局域网访问不受影响；请检查网络，或改用 --listen。",
+        "The public tunnel (--share) could not be opened: {reason}. Access from here is not affected; check the network, or use --listen.",
+    ),
     "door_scan": ("用手机扫码打开：", "Scan to open it on a phone:"),
 }
