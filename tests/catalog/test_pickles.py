@@ -10,7 +10,9 @@ import pytest
 from tests.catalog.files import calls, legacy, mapping, number, program, tensor, text, weights, zipped
 from webui.catalog import pickles
 from webui.catalog.header import Tensor
+from webui.catalog.identify import identify
 from webui.catalog.pickles import read_pickle
+from webui.domain import Family, ModelKind
 from webui.domain.errors import BrokenFile
 
 SHAPES = {"conv.weight": (320, 4, 3, 3), "conv.bias": (320,), "count": ()}
@@ -221,3 +223,45 @@ def test_what_torch_refuses_to_load_as_weights_is_refused_here_too(tmp_path: Pat
         torch.load(tmp_path / "a.pt", weights_only=True)
     assert read_pickle(tmp_path / "a.pt").refused
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.torch
+def test_the_catalog_and_the_loader_allow_the_same_names():
+    from webui.engine import pickles as loader
+
+    assert set(loader.ALLOWED) | loader.INERT | loader._VALUES == pickles.ALLOWED
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("zipfile_form", [True, False])
+def test_an_embedding_as_a1111_and_as_its_trainer_saved_it(tmp_path: Path, zipfile_form: bool):
+    import torch
+
+    vector = torch.zeros(4, 768)
+    for held in ({"*": vector}, torch.nn.ParameterDict({"*": torch.nn.Parameter(vector)})):
+        path = tmp_path / "e.pt"
+        embedding = {"string_to_token": {"*": torch.tensor(265)}, "string_to_param": held, "name": "e", "step": 5}
+        torch.save(embedding, path, _use_new_zipfile_serialization=zipfile_form)
+        header = read_pickle(path)
+        assert header.refused == ()
+        found = identify(header, "e.pt").found
+        assert found is not None
+        assert (found.kind, found.family) == (ModelKind.EMBEDDING, Family.SD1)
+        assert header.metadata == {"name": "e", "step": "5"}
+
+
+@pytest.mark.torch
+def test_a_hypernetwork_as_a1111_saved_it(tmp_path: Path):
+    import torch
+
+    def layers(width: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        one = {"linear.0.weight": torch.zeros(2 * width, width), "linear.1.weight": torch.zeros(width, 2 * width)}
+        return one, one
+
+    state = {768: layers(768), 320: layers(320), "step": 20_000, "name": "h", "layer_structure": [1, 2, 1]}
+    torch.save(state, tmp_path / "h.pt")
+    header = read_pickle(tmp_path / "h.pt")
+    found = identify(header).found
+    assert found is not None
+    assert (found.kind, found.family) == (ModelKind.HYPERNETWORK, Family.SD1)
+    assert header.metadata == {"step": "20000", "name": "h"}

@@ -60,7 +60,7 @@ def test_models_dir_moves_the_whole_tree_but_not_the_embeddings(tmp_path: Path):
 
 def test_every_flag_named_in_the_table_is_a_flag_of_ours(tmp_path: Path):
     ours = set(Flags.__dataclass_fields__)
-    wanted = {name for _, attributes in FOLDERS.values() for name in attributes} - {"lyco_dir"}
+    wanted = {name for _, attributes in FOLDERS.values() for name in attributes}
     assert wanted <= ours
 
 
@@ -133,6 +133,18 @@ def test_another_a1111_is_used_in_place_and_never_written(tmp_path: Path, home: 
             catalog.legacy_hash(record)
     catalog.close()
     assert everything(home) == before
+
+
+def test_another_a1111_that_is_not_there_is_named_once_and_its_lesser_folders_never(tmp_path: Path, home: Path):
+    def missing(home: Path) -> tuple[Path, ...]:
+        folders = folders_from(Given(a1111_home=home), tmp_path)
+        catalog = Catalog(tmp_path / "own" / "x.db", folders)
+        report = catalog.scan()
+        catalog.close()
+        return report.missing
+
+    assert missing(home) == ()
+    assert missing(tmp_path / "gone") == (tmp_path / "gone",)
 
 
 def test_its_hashes_are_believed_while_the_file_has_not_changed(tmp_path: Path, home: Path):

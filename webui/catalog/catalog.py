@@ -6,6 +6,7 @@ Readers take a snapshot and never wait; a walk, a reading of headers or a hash m
 import difflib
 import json
 import logging
+import os
 import re
 import threading
 import time
@@ -151,7 +152,7 @@ class Catalog:
                 searched=[str(folder) for folder in self.searched(kind)],
                 closest=self._closest(snapshot, name),
             )
-        if not found.path.exists():
+        if not os.path.exists(found.path):
             raise ModelGone(name=found.name, path=str(found.path))
         return found
 
@@ -184,7 +185,7 @@ class Catalog:
         ModelGone.
         """
         if self._vae_path is not None:
-            if not self._vae_path.exists():
+            if not os.path.exists(self._vae_path):
                 raise ModelGone(name=self._vae_path.name, path=str(self._vae_path))
             return self._vae(self._vae_path, "--vae-path")
         is_chosen = chosen not in ("", AUTOMATIC)
@@ -195,7 +196,7 @@ class Catalog:
             return VaeChoice(source="model")
         if noted and noted != AUTOMATIC and (record := self.find(ModelKind.VAE, noted)):
             return VaeChoice(path=record.path, record=record, source="model")
-        if checkpoint.vae is not None and checkpoint.vae.exists():
+        if checkpoint.vae is not None and os.path.exists(checkpoint.vae):
             return self._vae(checkpoint.vae, "same name")
         return self._chosen_vae(chosen) if is_chosen else VaeChoice()
 

@@ -27,71 +27,49 @@ MOST_WORDS = 100
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 STORAGES = {
-    "FloatStorage": "F32",
-    "HalfStorage": "F16",
-    "BFloat16Storage": "BF16",
-    "DoubleStorage": "F64",
-    "LongStorage": "I64",
-    "IntStorage": "I32",
-    "ShortStorage": "I16",
-    "CharStorage": "I8",
-    "ByteStorage": "U8",
-    "BoolStorage": "BOOL",
-    "UntypedStorage": "U8",
-    "Float8_e4m3fnStorage": "F8_E4M3",
-    "Float8_e5m2Storage": "F8_E5M2",
-}
-ALLOWED = frozenset(
-    {
-        "collections.OrderedDict",
-        "collections.defaultdict",
-        "_codecs.encode",
-        "builtins.set",
-        "builtins.dict",
-        "builtins.list",
-        "builtins.int",
-        "builtins.bytearray",
-        "__builtin__.set",
-        "__builtin__.dict",
-        "__builtin__.list",
-        "__builtin__.int",
-        "__builtin__.bytearray",
-        "torch._utils._rebuild_tensor",
-        "torch._utils._rebuild_tensor_v2",
-        "torch._utils._rebuild_tensor_v3",
-        "torch._utils._rebuild_parameter",
-        "torch._tensor._rebuild_from_type_v2",
-        "torch.nn.parameter.Parameter",
-        "torch._utils._rebuild_device_tensor_from_numpy",
-        "torch.Tensor",
-        "torch.Size",
-        "torch.device",
-        "torch.storage.UntypedStorage",
-        "torch.storage.TypedStorage",
-        "torch.float32",
-        "torch.float16",
-        "torch.bfloat16",
-        "torch.float64",
-        "torch.int64",
-        "torch.int32",
-        "torch.int16",
-        "torch.int8",
-        "torch.uint8",
-        "torch.bool",
-        "torch.float8_e4m3fn",
-        "torch.float8_e5m2",
-        "numpy.core.multiarray.scalar",
-        "numpy.core.multiarray._reconstruct",
-        "numpy._core.multiarray.scalar",
-        "numpy._core.multiarray._reconstruct",
-        "numpy.dtype",
-        "numpy.ndarray",
-        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-        "pytorch_lightning.callbacks.ModelCheckpoint",
-        *(f"torch.{name}" for name in STORAGES),
-    }
-)
-"""What weights need: torch's and numpy's ways to build tensors, plain containers, and Lightning's old side table."""
+    "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16", "DoubleStorage": "F64",
+    "LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8",
+    "ByteStorage": "U8", "BoolStorage": "BOOL",
+}  # fmt: skip
+DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
+    "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2",
+}  # fmt: skip
+_BUILDERS = """
+    _rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state
+    _rebuild_device_tensor_from_numpy
+"""
+_TORCH = """
+    _tensor._rebuild_from_type_v2 nn.parameter.Parameter nn.modules.container.ParameterDict storage.UntypedStorage
+    UntypedStorage Tensor Size device serialization._get_layout
+    DoubleTensor FloatTensor HalfTensor LongTensor IntTensor ShortTensor CharTensor ByteTensor
+"""
+_TRAINERS = """
+    pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint
+    lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint
+    pytorch_lightning.callbacks.early_stopping.EarlyStopping
+    pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor
+    pytorch_lightning.utilities.parsing.AttributeDict omegaconf.dictconfig.DictConfig omegaconf.listconfig.ListConfig
+    omegaconf.base.ContainerMetadata omegaconf.base.Metadata omegaconf.nodes.AnyNode
+"""
+_PLAIN = """
+    collections.OrderedDict collections.defaultdict _codecs.encode typing.Any
+    pathlib.PosixPath pathlib.WindowsPath pathlib.Path pathlib.PurePosixPath
+    numpy.core.multiarray.scalar numpy._core.multiarray.scalar numpy.dtype numpy.ndarray
+    numpy.core.multiarray._reconstruct numpy._core.multiarray._reconstruct __builtin__.unicode __builtin__.long
+"""
+ALLOWED = frozenset({
+    *_TRAINERS.split(), *_PLAIN.split(),
+    *(f"torch._utils.{name}" for name in _BUILDERS.split()), *(f"torch.{name}" for name in _TORCH.split()),
+    *(f"torch{device}.{name}" for name in STORAGES for device in ("", ".cuda")), *(f"torch.{name}" for name in DTYPES),
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__")
+      for name in ("set", "dict", "list", "int", "float", "str", "bool")),
+})  # fmt: skip
+"""What weights need: torch's ways to build tensors, plain containers, and what trainers leave beside them.
+
+None of these is ever imported, neither here nor by the loader, which has a stand-in for each; a test holds the two
+lists together.
+"""
 
 
 class _TooMuch(Exception):
@@ -378,7 +356,7 @@ def build(what: object, arguments: object) -> object:
     given = _tuple(arguments)
     if name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3") and len(given) >= 3:
         return _tensor(given)
-    if name in ("_rebuild_parameter", "Parameter") and given:
+    if name in ("_rebuild_parameter", "_rebuild_parameter_with_state", "Parameter") and given:
         return given[0]
     if name == "_rebuild_from_type_v2" and len(given) >= 3 and isinstance(given[2], tuple):
         return build(given[0], cast("tuple[object, ...]", given[2]))
@@ -396,7 +374,12 @@ def _tensor(given: tuple[object, ...]) -> object:
     if not isinstance(shape, tuple | list):
         return Built("tensor")
     sizes = tuple(size for size in cast("Iterable[object]", shape) if isinstance(size, int))
-    return Tensor(held.dtype if isinstance(held, Storage) else "?", sizes)
+    dtype = held.dtype if isinstance(held, Storage) else "?"
+    # _rebuild_tensor_v3 names the dtype itself, over an untyped storage.
+    named = next(
+        (DTYPES[one.name[6:]] for one in given[3:] if isinstance(one, Symbol) and one.name[6:] in DTYPES), dtype
+    )
+    return Tensor(named, sizes)
 
 
 def _leaves(root: object) -> Iterator[tuple[str, object]]:
@@ -425,7 +408,8 @@ def _short(key: object) -> bool:
 def _inside(value: object) -> Iterable[tuple[Any, object]]:
     if isinstance(value, Built):
         state: dict[Any, Any] = value.state.items if isinstance(value.state, Built) else {}
-        return [*value.items.items(), *state.items()]
+        hidden = state.get("_parameters")
+        return [*value.items.items(), *state.items(), *(hidden.items.items() if isinstance(hidden, Built) else ())]
     if isinstance(value, list | tuple):
         return list(enumerate(cast("Iterable[object]", value)))
     return ()

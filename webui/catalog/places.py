@@ -17,12 +17,14 @@ class Folder:
 
     path: Path
     origin: str = FROM_MODELS
+    home: Path | None = None
+    """The other A1111's own folder: this one may be lacking there, the home may not."""
 
 
 FOLDERS: Mapping[ModelKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ModelKind.CHECKPOINT: (("Stable-diffusion",), ("ckpt", "ckpt_dir")),
     ModelKind.VAE: (("VAE",), ("vae_dir",)),
-    ModelKind.LORA: (("Lora", "LyCORIS"), ("lora_dir", "lyco_dir_backcompat", "lyco_dir")),
+    ModelKind.LORA: (("Lora", "LyCORIS"), ("lora_dir", "lyco_dir_backcompat")),
     ModelKind.EMBEDDING: ((), ("embeddings_dir",)),
     ModelKind.HYPERNETWORK: (("hypernetworks",), ("hypernetwork_dir",)),
     ModelKind.CONTROLNET: (("ControlNet",), ("controlnet_dir",)),
@@ -92,7 +94,9 @@ def _places(kind: ModelKind, flags: object, data_root: Path, *, models: Path, ho
     ]
     found += [Folder(path=path) for path in _below(kind, data_root, models, names)]
     if home is not None:
-        found += [Folder(path=path, origin=FROM_HOME) for path in _below(kind, home.root, home.models, names)]
+        found += [
+            Folder(path=path, origin=FROM_HOME, home=home.root) for path in _below(kind, home.root, home.models, names)
+        ]
     first: dict[Path, Folder] = {}
     for folder in found:
         first.setdefault(folder.path.absolute(), folder)

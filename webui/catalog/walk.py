@@ -6,6 +6,7 @@ as an alias; a folder already walked is not walked again, which ends every loop.
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -167,14 +168,24 @@ class _Walk:
 
     def _start(self, place: int, folder: Folder) -> None:
         path = folder.path.absolute()
-        if path.is_file():
-            self._visit(_Visit(path.parent, "", path.parent, folder.origin, place, only=path.name))
-        elif path.is_dir():
-            self._visit(_Visit(path, "", path, folder.origin, place))
+        try:
+            mode = os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            self._miss(path, folder)
+        except OSError as error:
+            self._deny(path, error)
         else:
-            self._walked.unknown.append(path)
-            if folder.origin != FROM_MODELS:
-                self._walked.missing.append(path)
+            if stat.S_ISDIR(mode):
+                self._visit(_Visit(path, "", path, folder.origin, place))
+            else:
+                self._visit(_Visit(path.parent, "", path.parent, folder.origin, place, only=path.name))
+
+    def _miss(self, path: Path, folder: Folder) -> None:
+        """What a flag names should be there; our own folders need not, nor every folder of another A1111."""
+        self._walked.unknown.append(path)
+        named = folder.home or path
+        if folder.origin != FROM_MODELS and not os.path.exists(named) and named not in self._walked.missing:
+            self._walked.missing.append(named)
 
     def _visit(self, first: _Visit) -> None:
         waiting = [first]
@@ -233,7 +244,7 @@ class _Walk:
     def _follow(self, visit: _Visit, name: str) -> None:
         path = visit.folder / name
         try:
-            is_folder = path.stat() and path.is_dir()
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
         except OSError as error:
             self._deny(path, error)
             return
@@ -257,13 +268,13 @@ class _Walk:
         path = visit.folder / file
         try:
             # On Windows a DirEntry's stat has no inode, so the path is asked.
-            stat = os.stat(path) if os.name == "nt" else entry.stat()
+            found = os.stat(path) if os.name == "nt" else entry.stat()
         except OSError as error:
             self._deny(path, error)
             return
         stem = file[: -len(path.suffix)]
         name = visit.below(stem)
-        who = (kind, _identity(path, stat), stat.st_size, stat.st_mtime_ns)
+        who = (kind, _identity(path, found), found.st_size, found.st_mtime_ns)
         if who in self._files:
             self._names[self._files[who]].append((visit.root, name))
             return
@@ -275,8 +286,8 @@ class _Walk:
             origin=visit.origin,
             place=visit.place,
             format=_format(path),
-            size=stat.st_size,
-            mtime_ns=stat.st_mtime_ns,
+            size=found.st_size,
+            mtime_ns=found.st_mtime_ns,
             preview=_preview(visit.folder, file, stem, beside),
             config=_beside(visit.folder, f"{stem}.yaml", beside),
             notes=_beside(visit.folder, f"{stem}.json", beside),
@@ -301,7 +312,7 @@ class _Walk:
 
     def _add_folder(self, visit: _Visit) -> None:
         try:
-            stats = [path.stat() for path in diffusers_folder.weights(visit.folder)]
+            parts = [path.stat() for path in diffusers_folder.weights(visit.folder)]
         except OSError as error:
             self._deny(visit.folder, error)
             return
@@ -318,8 +329,8 @@ class _Walk:
             origin=visit.origin,
             place=visit.place,
             format=ModelFormat.DIFFUSERS,
-            size=sum(stat.st_size for stat in stats),
-            mtime_ns=max((stat.st_mtime_ns for stat in stats), default=0),
+            size=sum(part.st_size for part in parts),
+            mtime_ns=max((part.st_mtime_ns for part in parts), default=0),
             preview=_preview(around, last, last, beside),
             notes=_beside(around, f"{last}.json", beside),
         )
@@ -336,9 +347,9 @@ class _Walk:
             self._names[place].extend((second.root, second.below(name.removeprefix(start))) for name in reached)
 
 
-def _identity(path: Path, stat: os.stat_result) -> object:
+def _identity(path: Path, found: os.stat_result) -> object:
     """Who a file is. File systems without inodes answer 0; there the resolved path has to do."""
-    return (stat.st_dev, stat.st_ino) if stat.st_ino else os.path.realpath(path)
+    return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)
 
 
 def _is_junction(entry: os.DirEntry[str]) -> bool:
