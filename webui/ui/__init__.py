@@ -14,8 +14,8 @@ from the catalogue and the typed settings. Gradio's listeners are dear (at load 
 listener), so what only moves things in the browser is wired in `assets/`; a test counts both.
 Labels are A1111's plain English; `assets/language.js` puts 简体中文 on before anything is painted.
 
-May import gradio, fastapi and every lower room, no torch. Add a tab: a module with one function, its ids in `places.py`, its
-labels in `webui/words/labels.py`.
+May import gradio, fastapi and every lower room, no torch. Add a tab: a module with one function, its ids in
+`places.py`, its labels in `webui/words/labels.py`.
 """
 
 from webui.ui.page import mount

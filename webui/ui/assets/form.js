@@ -169,11 +169,12 @@
   let keeping = 0;
   function keepSoon() {
     clearTimeout(keeping);
-    keeping = setTimeout(async () => {
-      const now = await read("txt2img");
-      for (const id of Object.keys(quick(now))) delete now[id]; // the server keeps those
-      try { sessionStorage.setItem(KEEP, JSON.stringify({ values: now, typed: [...typed] })); } catch { /* full or refused */ }
-    }, 600);
+    keeping = setTimeout(async () => keep(await read("txt2img")), 600);
+  }
+
+  function keep(values) {
+    const own = Object.fromEntries(Object.entries(values).filter(([id]) => !isQuick(id))); // the server keeps the others
+    try { sessionStorage.setItem(KEEP, JSON.stringify({ values: own, typed: [...typed] })); } catch { /* full or refused */ }
   }
 
   async function restore() {
@@ -190,7 +191,7 @@
   for (const type of ["input", "change", "pointerup"]) maple.on(type, "#tab_txt2img", keepSoon);
   document.addEventListener("maple:form", keepSoon);
 
-  maple.form = { named, filled, read, write, refreshLists, fromInfotext, typed, get lists() { return lists; } };
+  maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, typed, get lists() { return lists; } };
 
   maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
     await refreshLists({ first: true });

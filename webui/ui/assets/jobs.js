@@ -10,6 +10,7 @@
   const final = (job) => FINAL.has(job.state);
 
   async function generate(tab, values) {
+    maple.form.keep(values);
     await maple.attempt(async () => {
       maple.gallery.log("");
       maple.jobs.overlay(true);

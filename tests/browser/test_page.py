@@ -1,0 +1,309 @@
+"""The page as people see it: both languages, both themes, wide and narrow, and its tools."""
+
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Open, Server, visit
+from tests.browser.steps import choose, form, generate, put, small_request
+
+pytestmark = [pytest.mark.browser, pytest.mark.torch]
+
+TABS = ("txt2img", "pnginfo", "settings")
+
+
+def tab(page: Page, name: str) -> None:
+    page.locator(f"#tab_{name}-button").last.click()
+    page.wait_for_timeout(400)
+
+
+def test_english_labels_are_never_seen_by_a_chinese_browser(server: Server, browser: Any, watch: Any) -> None:
+    context = browser.new_context(locale="zh-CN")
+    watch.over(context)
+    page = context.new_page()
+    page.add_init_script(
+        """window.flashes = [];
+        (function look() {
+            const button = document.querySelector("#txt2img_generate");
+            if (button && button.innerText.trim()) window.flashes.push(button.innerText.trim());
+            requestAnimationFrame(look);
+        })();"""
+    )
+    visit(page, server.url)
+    page.wait_for_timeout(500)
+    assert set(page.evaluate("window.flashes")) == {"生成"}
+    context.close()
+
+
+def test_the_language_switches_both_ways_and_is_remembered(opened: Open) -> None:
+    page = opened("zh-CN")
+    button = page.locator("#txt2img_generate")
+    hint = page.locator("#txt2img_prompt textarea")
+    assert button.inner_text() == "生成"
+    page.locator("#maple_language").click()
+    assert button.inner_text() == "Generate"
+    assert (hint.get_attribute("placeholder") or "").startswith("Prompt")
+    visit(page)
+    assert button.inner_text() == "Generate"
+    page.locator("#maple_language").click()
+    assert button.inner_text() == "生成"
+    assert (hint.get_attribute("placeholder") or "").startswith("提示词")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+
+
+def test_what_people_write_is_never_translated(opened: Open) -> None:
+    page = opened("zh-CN")
+    small_request(page, text="Settings", steps=1)
+    generate(page)
+    assert page.locator("#txt2img_prompt textarea").input_value() == "Settings"
+    assert page.locator("#html_info_txt2img .infotext p").inner_text().startswith("Settings")
+
+
+def test_a_community_table_can_be_added(opened: Open) -> None:
+    page = opened("zh-CN")
+    page.evaluate("maple.language.add('zh-CN', {Generate: '出图'})")
+    assert page.locator("#txt2img_generate").inner_text() == "出图"
+
+
+def test_dark_and_light_follow_the_system_the_address_and_the_switch(opened: Open) -> None:
+    dark = "document.body.classList.contains('dark')"
+    assert opened(color_scheme="dark").evaluate(dark)
+    assert not opened(color_scheme="light").evaluate(dark)
+    page = opened(color_scheme="light", query="?__theme=dark")
+    assert page.evaluate(dark)
+    page.locator("#maple_theme").click()
+    assert not page.evaluate(dark)
+    page = opened(color_scheme="light")
+    page.locator("#maple_theme").click()
+    visit(page)
+    assert page.evaluate(dark)
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_nothing_is_wider_than_the_window(opened: Open, locale: str, width: int) -> None:
+    page = opened(locale, width=width, height=844)
+    for name in TABS:
+        tab(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name
+
+
+def test_every_built_place_is_in_the_document(opened: Open) -> None:
+    from webui.ui.places import built
+
+    page = opened("en-US")
+    ids: set[str] = set()
+    collect = "[...document.querySelectorAll('[id]')].map(element => element.id)"
+    page.locator("#txt2img_styles_edit_button").click()
+    ids |= set(page.evaluate(collect))
+    page.locator("#txt2img_edit_style_close").click()
+    for name in TABS:
+        tab(page, name)
+        ids |= set(page.evaluate(collect))
+    assert [name for name in built() if name not in ids] == []
+
+
+def test_elements_answer_to_the_selectors_scripts_use(opened: Open) -> None:
+    page = opened("en-US")
+    for selector in (
+        "#txt2img_prompt textarea", "#txt2img_neg_prompt textarea", "#txt2img_steps input[type=number]",
+        "#txt2img_steps input[type=range]", "#txt2img_seed input[type=number]", "button#txt2img_generate",
+        "#txt2img_sampling input", "#txt2img_tiling input[type=checkbox]", "button#paste", "#tabs button[role=tab]",
+    ):  # fmt: skip
+        assert page.locator(selector).count() >= 1, selector
+    page.evaluate(
+        """() => {
+            const area = document.querySelector("#txt2img_prompt textarea");
+            area.value = "set by a script";
+            area.dispatchEvent(new Event("input", {bubbles: true}));
+        }"""
+    )
+    assert form(page)["txt2img_prompt"] == "set by a script"
+
+
+def test_a_models_own_size_is_offered_and_never_overwrites_a_typed_one(opened: Open) -> None:
+    page = opened("en-US")
+    page.wait_for_function("maple.form.lists.checkpoints.some(model => model.offers.txt2img_width)", timeout=30_000)
+    demo = page.evaluate("maple.form.lists.checkpoints.find(model => model.offers.txt2img_width)")
+    choose(page, "setting_sd_model_checkpoint", "small")
+    choose(page, "setting_sd_model_checkpoint", demo["name"])
+    page.wait_for_function(
+        "width => document.querySelector('#txt2img_width input[type=number]').value == width", arg=demo["offers"]["txt2img_width"]
+    )
+    put(page, "txt2img_width", 192)
+    choose(page, "setting_sd_model_checkpoint", "small")
+    page.wait_for_timeout(600)
+    choose(page, "setting_sd_model_checkpoint", demo["name"])
+    page.wait_for_timeout(800)
+    assert form(page)["txt2img_width"] == 192
+
+
+def test_quick_settings_are_kept_on_the_server(opened: Open) -> None:
+    page = opened("en-US")
+    put(page, "setting_CLIP_stop_at_last_layers", 2)
+    page.wait_for_timeout(800)
+    other = opened("en-US")
+    assert form(other)["setting_CLIP_stop_at_last_layers"] == 2
+    put(other, "setting_CLIP_stop_at_last_layers", 1)
+    other.wait_for_timeout(800)
+
+
+def test_token_counters_count(opened: Open) -> None:
+    page = opened()
+    page.locator("#txt2img_prompt textarea").fill("a red circle")
+    page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '3/75'")
+    page.locator("#txt2img_neg_prompt textarea").fill("cat " * 76)
+    page.wait_for_function("document.querySelector('#txt2img_negative_token_counter').innerText.trim() === '76/150'")
+
+
+def test_weights_change_by_key(opened: Open) -> None:
+    page = opened()
+    area = page.locator("#txt2img_prompt textarea")
+
+    def after(text: str, start: int, end: int, *keys: str) -> str:
+        area.fill(text)
+        area.evaluate("(box, [start, end]) => box.setSelectionRange(start, end)", [start, end])
+        for key in keys:
+            area.press(key)
+        return area.input_value()
+
+    assert after("a red circle", 3, 3, "Control+ArrowUp") == "a (red:1.1) circle"
+    assert after("a red circle", 2, 12, "Control+ArrowUp", "Control+ArrowUp") == "a (red circle:1.2)"
+    assert after("a red circle", 3, 3, "Control+ArrowDown") == "a (red:0.9) circle"
+    assert after("a (red:1.1) circle", 4, 4, "Control+ArrowDown") == "a red circle"
+    assert after("<lora:x:0.8>", 3, 3, "Control+ArrowUp") == "<lora:x:0.85>"
+    assert after("cat, dog, bird", 6, 6, "Alt+ArrowLeft") == "dog, cat, bird"
+    assert form(page)["txt2img_prompt"] == "dog, cat, bird"
+
+
+def test_styles_are_made_applied_and_deleted(opened: Open) -> None:
+    page = opened("en-US")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("#txt2img_prompt textarea").fill("a cat")
+    page.locator("#txt2img_styles_edit_button").click()
+    page.locator("#txt2img_styles_edit_select").fill("油画")
+    page.locator("#txt2img_edit_style_prompt").fill("oil painting of {prompt}")
+    page.locator("#txt2img_edit_style_neg_prompt").fill("blurry")
+    page.locator("#txt2img_edit_style_save").click()
+    page.locator(".maple-note.good").first.wait_for()
+    page.locator("#txt2img_edit_style_close").click()
+    choose(page, "txt2img_styles", "油画")
+    page.keyboard.press("Escape")
+    assert form(page)["txt2img_styles"] == ["油画"]
+    page.locator("#txt2img_style_apply").click()
+    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'oil painting of a cat'")
+    values = form(page)
+    assert (values["txt2img_neg_prompt"], values["txt2img_styles"]) == ("blurry", [])
+    page.locator("#txt2img_styles_edit_button").click()
+    page.locator("#txt2img_styles_edit_select").fill("油画")
+    page.locator("#txt2img_edit_style_delete").click()
+    page.wait_for_function("maple.form.lists.styles.length === 0")
+    page.locator("#txt2img_edit_style_close").click()
+
+
+def test_tools_of_the_form(opened: Open) -> None:
+    page = opened("en-US")
+    page.on("dialog", lambda dialog: dialog.accept())
+    small_request(page, steps=1, seed=-1)
+    put(page, "txt2img_width", 128)
+    page.locator("#txt2img_res_switch_btn").click()
+    page.wait_for_timeout(300)
+    assert (form(page)["txt2img_width"], form(page)["txt2img_height"]) == (64, 128)
+    made = generate(page)
+    page.locator("#txt2img_reuse_seed").click()
+    page.wait_for_timeout(300)
+    assert form(page)["txt2img_seed"] == made["pictures"][0]["seed"]
+    page.locator("#txt2img_random_seed").click()
+    page.wait_for_timeout(300)
+    assert form(page)["txt2img_seed"] == -1
+    page.locator("#txt2img_subseed_show input").check()
+    assert page.locator("#txt2img_subseed_strength").is_visible()
+    page.locator("#txt2img_clear_prompt").click()
+    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === ''")
+    page.locator("#paste").click()
+    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a red circle'")
+    page.wait_for_timeout(300)
+    assert form(page)["txt2img_seed"] == made["pictures"][0]["seed"]
+
+
+def test_what_an_infotext_asks_of_the_settings_becomes_an_override(opened: Open) -> None:
+    page = opened("en-US")
+    assert not page.locator("#txt2img_override_settings").is_visible()
+    text = "a cat\nSteps: 7, Sampler: Euler, CFG scale: 3, Seed: 12, Size: 128x96, Clip skip: 3, RNG: NV"
+    page.locator("#txt2img_prompt textarea").fill(text)
+    page.locator("#paste").click()
+    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a cat'")
+    page.wait_for_timeout(300)
+    values = form(page)
+    assert values["txt2img_override_settings"] == ["Clip skip: 3", "RNG: NV"]
+    assert (values["txt2img_sampling"], values["txt2img_width"], values["txt2img_height"]) == ("Euler", 128, 96)
+    assert page.locator("#txt2img_override_settings").is_visible()
+
+
+def test_many_pictures_are_walked_through_by_key(opened: Open) -> None:
+    page = opened("en-US")
+    small_request(page, steps=1, count=4)
+    made = generate(page)
+    shown = len(made["pictures"])
+    assert page.locator("#txt2img_gallery .thumbnail-item").count() == shown
+    page.locator("#txt2img_gallery .thumbnail-item").first.click()
+    page.locator("#txt2img_gallery .preview img").click()
+    box = page.locator("#lightboxModal")
+    box.wait_for()
+    assert box.locator(".count").inner_text() == f"1 / {shown}"
+    page.keyboard.press("ArrowRight")
+    assert box.locator(".count").inner_text() == f"2 / {shown}"
+    page.keyboard.press("Escape")
+    box.wait_for(state="detached")
+    assert page.evaluate("maple.gallery.selected") == 1
+    with page.expect_download() as download:
+        page.locator("#save_txt2img").click()
+    with Image.open(download.value.path()) as picture:
+        assert "Steps: 1" in picture.info["parameters"]
+    with page.expect_download() as download:
+        page.locator("#save_zip_txt2img").click()
+    assert download.value.suggested_filename.endswith(".zip")
+
+
+def test_png_info_shows_what_a_picture_remembers_and_sends_it(server: Server, opened: Open) -> None:
+    page = opened("en-US")
+    small_request(page, text="a green square", steps=1, seed=31)
+    generate(page)
+    saved = server.pictures()[-1]
+    fresh = opened("en-US")
+    tab(fresh, "pnginfo")
+    assert fresh.locator("#txt2img_tab").is_disabled()
+    fresh.locator("#pnginfo_image input[type=file]").set_input_files(saved)
+    fresh.locator("#pnginfo_generation_info").get_by_text("a green square").wait_for()
+    fresh.locator("#txt2img_tab").click()
+    fresh.wait_for_function("document.querySelector('#txt2img_prompt textarea')?.value === 'a green square'")
+    fresh.wait_for_timeout(300)
+    assert form(fresh)["txt2img_seed"] == 31
+
+
+def test_settings_are_found_in_both_languages_changed_and_kept(opened: Open) -> None:
+    page = opened("zh-CN")
+    tab(page, "settings")
+    search = page.locator("#settings_search input")
+    for words in ("jpeg 质量", "quality jpeg", "jpeg_quality"):
+        search.fill(words)
+        assert page.locator("#setting_jpeg_quality").is_visible(), words
+    page.locator("#setting_jpeg_quality").fill("66")
+    page.locator("#setting_jpeg_quality").press("Tab")
+    page.locator("#settings_submit").click()
+    page.wait_for_function("document.querySelector('#settings_result').innerText.includes('1')")
+    fresh = opened("zh-CN")
+    tab(fresh, "settings")
+    fresh.locator("#settings_show_all_pages").click()
+    assert fresh.locator("#setting_jpeg_quality").input_value() == "66"
+
+
+def test_events_that_do_not_come_through_are_replaced_by_asking(opened: Open, watch: Any) -> None:
+    watch.expected.append("events")
+    watch.expected.append("ERR_FAILED")
+    page = opened("en-US")
+    page.route("**/events", lambda route: route.abort())
+    small_request(page, steps=2)
+    assert generate(page)["state"] == "done"
