@@ -157,6 +157,14 @@ def test_what_is_no_weight_file_is_said(tmp_path: Path, content: bytes, said: st
         open_weights(tmp_path / "x.safetensors")
 
 
+def test_a_header_as_long_as_an_archives_first_letters_is_still_safetensors(tmp_path: Path) -> None:
+    from webui.engine.weights import sniff
+
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"PK" + bytes(6) + b"{}" + b" " * (int.from_bytes(b"PK", "little") - 2))
+    assert sniff(path) == "safetensors"
+
+
 def test_a_file_that_is_gone_is_said_to_be_gone(tmp_path: Path) -> None:
     from webui.engine.weights import open_weights
 

@@ -232,7 +232,7 @@ def sniff(path: Path) -> str:
         raise BrokenFile(path=str(path), reason=error.strerror or str(error)) from None
     if not head:
         raise BrokenFile(path=str(path), reason="it is empty")
-    if head[:2] == b"PK":
+    if head[:4] == b"PK\x03\x04":
         return "zip"
     if head[:1] == b"\x80" and head[1:2] <= b"\x05" and head[8:9] != b"{":
         return "pickle"

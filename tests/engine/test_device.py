@@ -1,0 +1,36 @@
+"""Precision and threads, decided in one place."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+
+def test_precision_is_half_on_a_card_and_whole_on_the_cpu() -> None:
+    import torch
+
+    from webui.engine.device import Precision
+
+    card, cpu = torch.device("cuda"), torch.device("cpu")
+    assert Precision.for_device(card).unet == Precision.for_device(card).vae == torch.float16
+    assert Precision.for_device(card, half=False) == Precision.for_device(cpu) == Precision()
+    assert Precision.for_device(card, half_vae=False).vae == torch.float32
+    assert Precision.for_device(card, half_vae=False).unet == torch.float16
+    assert Precision.own().unet is None
+
+
+def test_the_cpu_can_be_asked_for() -> None:
+    from webui.engine.device import choose
+
+    assert choose(cpu=True).type == "cpu"
+
+
+@pytest.mark.parametrize("asked", ["1", "3"])
+def test_omp_num_threads_wins(asked: str) -> None:
+    code = "from webui.engine.device import prepare; import torch; prepare(); print(torch.get_num_threads())"
+    environment = os.environ | {"OMP_NUM_THREADS": asked}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == asked
