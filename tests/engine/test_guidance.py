@@ -123,6 +123,13 @@ def test_below_the_negatives_least_sigma_every_second_call_goes_without():
     assert values(always(X, SIGMA)) == [3.0, 4.0]
 
 
+def test_the_least_sigma_of_timestep_samplers_is_a_timestep():
+    guide = build(Model(), options={"s_min_uncond": 6.0, "s_min_uncond_all": True})
+    guide.level = lambda sigma: sigma * 100
+    assert values(guide(X, SIGMA)) == [15.0, 16.0]
+    assert values(guide(X, SIGMA / 100)) == [3.0, 4.0]
+
+
 def test_early_calls_go_without_the_negative_when_asked():
     model = Model()
     guide = build(model, options={"skip_early_cond": 0.25})
@@ -192,7 +199,7 @@ def test_cfgpp_takes_the_negatives_noise():
 
     (at_one, model), (at_full, _), (at_none, _) = made(1.0), made(12.5), made(0.0)
     assert model.roles() == [COND, UNCOND]
-    # The answers are constants here: x ends at sqrt(a) x0 and what is left of the noise, which the negative alone leads.
+    # The answers are constants here: x ends at sqrt(a) x0 and the noise left, which the negative alone leads.
     middle = at_none + (at_full - at_none) / 12.5
     assert torch.allclose(at_one, middle, atol=1e-4)
 

@@ -48,7 +48,7 @@ class Guided:
     """A denoiser that counts its calls."""
 
     def __init__(self, denoiser: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.denoiser, self.calls, self.uncond, self.keep_uncond = denoiser, 0, torch.empty(0), False
+        self.denoiser, self.calls, self.uncond, self.keep_uncond, self.level = denoiser, 0, torch.empty(0), False, None
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         self.calls += 1

@@ -54,6 +54,8 @@ class Guidance:
         self.call = 0
         self.keep_uncond = False
         """True: ask the negative prompt even where the joined answer has no need of it."""
+        self.level: Callable[[Tensor], Tensor] | None = None
+        """What s_min_uncond is compared with, as a function of sigma; None: sigma itself."""
         self.uncond = torch.empty(0)
         """x0 (batch, c, h, w) of the negative prompt alone at the last call, or of the prompt where that was
         skipped."""
@@ -100,7 +102,8 @@ class Guidance:
             return True
         if not self._least_sigma or not (self.call % 2 or self._least_sigma_always):
             return False
-        return float(sigma[0]) < self._least_sigma
+        level = sigma[:1] if self.level is None else self.level(sigma[:1])
+        return float(level) < self._least_sigma
 
     def _first_parts(self, x: Tensor, answers: Sequence[tuple[Call, Tensor]]) -> Tensor:
         """The answer to each picture's first AND part, which stands for the negative where that is not asked."""

@@ -77,8 +77,8 @@ def _case(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any], fold
     pictures = tuple(folder / picture for picture in entry["pictures"])
     with_grid = asked.get("script_name") == PROMPT_MATRIX
     return Case(
-        name=name, request=None if needs else _request(asked), settings=settings, needs=needs, latents=folder / "latents",
-        pictures=pictures[1:] if with_grid else pictures,
+        name=name, request=None if needs else _request(asked), settings=settings, needs=needs,
+        latents=folder / "latents", pictures=pictures[1:] if with_grid else pictures,
     )  # fmt: skip
 
 

@@ -61,6 +61,8 @@ def sample(
     prediction = grid_of(row, prediction)
     x = noise.first()
     guided.keep_uncond = row.apart
+    # A1111 hands these samplers' denoiser a timestep where the others have sigma, and compares that.
+    guided.level = prediction.sigma_to_t if row.timesteps else None
     if row.timesteps:
         given["prediction"] = prediction
         return run(guided, x, schedules.timesteps(row, steps, options), noise=noise, on_step=on_step, **given)
