@@ -3,6 +3,4 @@
 SENTENCES: dict[str, tuple[str, str]] = {
     "too_few_steps": ("{sampler} 至少需要 {least} 步，现在是 {steps} 步。请增加步数，或在设置中降低 UniPC 阶数。",
                       "{sampler} needs at least {least} steps, not {steps}. Use more steps, or lower the UniPC order in the settings."),
-    "gpu_noise_by_nv": ("本机没有 NVIDIA 显卡：GPU 噪声改由 NV（Philox）算出，与显卡上的数值相同。",
-                        "There is no NVIDIA card here: NV (Philox) stands for GPU noise; it gives the numbers a card gives."),
 }
