@@ -575,6 +575,18 @@ def test_hashing_waits_in_the_middle_of_a_file_while_somebody_works(
     catalog.stop()
 
 
+def test_many_hashes_in_the_background_are_few_new_lists(root: Path, make: Callable[..., Catalog]):
+    for number in range(200):
+        safetensors(root / "models" / "Lora" / f"{number}.safetensors", {**LORA_SD1, f"x.{number}": (1,)})
+    catalog = make()
+    catalog.scan()
+    before = catalog.version
+    catalog.start_hashing(lambda: True)
+    wait(lambda: all(record.sha256 for record in catalog.models(LORA)))
+    assert catalog.version - before < 20
+    catalog.stop()
+
+
 def test_stopping_does_not_wait_for_a_large_file(root: Path, make: Callable[..., Catalog]):
     checkpoint(root, "a.safetensors")
     catalog = make()

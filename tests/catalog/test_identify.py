@@ -59,6 +59,25 @@ def test_a_checkpoint_of_ours_is_sd1_by_its_layout_though_its_text_is_96_wide():
     assert (found.kind, found.family, found.variant) == (ModelKind.CHECKPOINT, Family.SD1, "")
 
 
+def test_what_was_trained_on_a_checkpoint_of_ours_is_of_the_family_its_trainer_wrote():
+    name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+    cases = [
+        ({f"{name}.lora_down.weight": (4, 96), f"{name}.lora_up.weight": (64, 4)}, {"ss_base_model_version": "sd_v1"}),
+        ({"emb_params": (4, 96)}, {"modelspec.architecture": "stable-diffusion-v1/textual-inversion"}),
+        (
+            {
+                "input_hint_block.0.weight": (16, 3, 3, 3),
+                "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (64, 96),
+            },
+            {"modelspec.architecture": "stable-diffusion-v1/control-net"},
+        ),
+    ]
+    for shapes, metadata in cases:
+        found = identify(header(shapes, **metadata)).found
+        assert found is not None
+        assert found.family is Family.SD1
+
+
 def test_half_a_unet_is_not_a_checkpoint():
     identity = identify(header({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}))
     assert identity.found is None

@@ -32,6 +32,8 @@ AUTOMATIC = "Automatic"
 NONE = "None"
 BETWEEN_SNAPSHOTS = 0.5
 """Seconds: how often a long reading of headers shows what it has."""
+BETWEEN_HASHES = 5.0
+"""Seconds: the same for hashes found in the background."""
 log = logging.getLogger(__name__)
 
 
@@ -512,6 +514,14 @@ class Catalog:
         return facts if facts is not None and facts.of(size, mtime_ns) else None
 
     def _learn_hash(self, record: ModelRecord, *, sha256: str | None = None, legacy: str | None = None) -> None:
+        self._keep_hash(record, sha256=sha256, legacy=legacy)
+        with self._changing:
+            holding = [kind for kind, ones in self._listed.items() if any(one.path == record.path for one in ones)]
+            is_new = self._publish(holding)
+        self._tell(is_new)
+
+    def _keep_hash(self, record: ModelRecord, *, sha256: str | None = None, legacy: str | None = None) -> None:
+        """Remember a hash; the next snapshot shows it."""
         size, mtime_ns = hashing.stamp(record.path, record)
         path = str(record.path)
         with self._changing:
@@ -521,9 +531,6 @@ class Catalog:
             facts = replace(old, sha256=sha256 or old.sha256, legacy=legacy if legacy is not None else old.legacy)
             self._store.keep_hashes(facts)
             self._facts[path] = facts
-            holding = [kind for kind, ones in self._listed.items() if any(one.path == record.path for one in ones)]
-            is_new = self._publish(holding)
-        self._tell(is_new)
 
     def start_hashing(self, idle: Callable[[], bool]) -> None:
         """Begin the background thread: headers not yet read, then SHA-256 of what has none, only while `idle()`.
@@ -550,20 +557,32 @@ class Catalog:
 
     def _work(self, idle: Callable[[], bool]) -> None:
         self.read_headers(may_go_on=lambda: not self._stopped.is_set())
-        failed: set[tuple[str, int]] = set()
-        while not self._stopped.is_set():
-            record = self._next_unhashed(failed) if self._hashes else None
-            if record is None:
-                self._stopped.wait(1)
+        done_with: set[tuple[Path, int]] = set()
+        while self._hashes and not self._stopped.is_set():
+            waiting = self._unhashed(done_with)
+            if not waiting:
+                self._stopped.wait(2)
                 continue
-            try:
-                done = hashing.sha256(record.path, may_go_on=lambda: self._wait_until(idle))
-            except OSError as error:
-                log.warning("%s cannot be hashed: %s", record.path, error)
-                done = None
-                failed.add((str(record.path), record.mtime_ns))
-            if done:
-                self._learn_hash(record, sha256=done)
+            shown = time.monotonic()
+            for record in waiting:
+                self._hash_when(idle, record, done_with)
+                if self._stopped.is_set() or time.monotonic() - shown > BETWEEN_HASHES:
+                    break
+            # Not after every file: ten thousand hashes would be ten thousand new lists for every page.
+            with self._changing:
+                is_new = self._publish(list(self._listed))
+            self._tell(is_new)
+
+    def _hash_when(self, idle: Callable[[], bool], record: ModelRecord, done_with: set[tuple[Path, int]]) -> None:
+        try:
+            done = hashing.sha256(record.path, may_go_on=lambda: self._wait_until(idle))
+        except OSError as error:
+            log.warning("%s cannot be hashed: %s", record.path, error)
+            done_with.add((record.path, record.mtime_ns))
+            return
+        if done:
+            self._keep_hash(record, sha256=done)
+            done_with.add((record.path, record.mtime_ns))  # should it have changed since, the next scan tells
 
     def _wait_until(self, idle: Callable[[], bool]) -> bool:
         """Wait while there is work. False when the thread is to end."""
@@ -573,12 +592,14 @@ class Catalog:
             self._stopped.wait(0.2)
         return False
 
-    def _next_unhashed(self, failed: set[tuple[str, int]]) -> ModelRecord | None:
-        for kind in ModelKind:
-            for record in self._snapshot(kind).records:
-                if record.sha256 is None and not record.reason and (str(record.path), record.mtime_ns) not in failed:
-                    return record
-        return None
+    def _unhashed(self, done_with: set[tuple[Path, int]]) -> list[ModelRecord]:
+        """What has no hash yet and can be hashed, checkpoints first."""
+        return [
+            record
+            for kind in ModelKind
+            for record in self._snapshot(kind).records
+            if record.sha256 is None and not record.reason and (record.path, record.mtime_ns) not in done_with
+        ]
 
 
 def _note(record: ModelRecord, key: str) -> str:

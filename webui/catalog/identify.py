@@ -339,11 +339,8 @@ def _embedding(keys: Keys) -> Found | str:
     if not shapes:
         return "no emb_params, string_to_param or single small tensor"
     width = shapes[0][-1]
-    return Found(
-        kind=ModelKind.EMBEDDING,
-        family=WORDS.get(width, Family.UNKNOWN),
-        variant="" if width in WORDS else f"width {width}",
-    )
+    family = WORDS.get(width) or _said_family(keys.metadata)
+    return Found(kind=ModelKind.EMBEDDING, family=family, variant="" if width in WORDS else f"width {width}")
 
 
 HYPER = re.compile(r"^(\d+)\.[01]\.linear\.\d+\.weight$")
@@ -359,7 +356,7 @@ def _hypernetwork(keys: Keys) -> Found | str:
 
 def _control(keys: Keys, variant: str, pattern: str = r"attn2[._]to_k") -> Found:
     width = keys.width(pattern + r".*weight$")
-    return Found(kind=ModelKind.CONTROLNET, family=CONTEXT.get(width, Family.UNKNOWN), variant=variant)
+    return Found(kind=ModelKind.CONTROLNET, family=CONTEXT.get(width) or _said_family(keys.metadata), variant=variant)
 
 
 def _control_lora(keys: Keys) -> Found | str:
