@@ -4,7 +4,6 @@ import logging
 import secrets
 import threading
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -191,9 +190,7 @@ class Jobs:
             self._fail(row.id, error.key, error.fields)
         except Exception as error:  # the worker's border: a failing job is told, the worker goes on
             log.exception("job %s failed", row.id)
-            self._fail(
-                row.id, "job_failed", {"reason": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-            )
+            self._fail(row.id, "job_failed", {"reason": f"{type(error).__name__}: {error}"})
         else:
             notes = (*result.notes, *(note for note in running.notes if note not in result.notes))
             state = JobState.STOPPED if result.stopped else JobState.DONE

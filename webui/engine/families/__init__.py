@@ -8,7 +8,7 @@ wins).
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from webui.domain.errors import UnsupportedModel, WrongKind
+from webui.domain.errors import BrokenFile, UnsupportedModel, WrongKind
 from webui.domain.model import Family, ModelKind
 from webui.engine.families import known, sd1
 from webui.engine.families.parts import Parts
@@ -40,12 +40,16 @@ FAMILIES: tuple[FamilyRow, ...] = (
 def configured(weights: Weights) -> tuple[Family, Parts]:
     """The family of a checkpoint and what its modules are built from.
 
-    Raises UnsupportedModel for a family or variant that is not run, WrongKind for a file that is no checkpoint.
+    Raises UnsupportedModel for a family or variant that is not run, WrongKind for a file that is no checkpoint, BrokenFile
+    where tensors are missing that its modules cannot be built without.
     """
     for row in FAMILIES:
         if not row.claims(weights):
             continue
         if row.configure is None:
             raise UnsupportedModel(path=str(weights.path), family=row.family.value, reason=row.reason)
-        return row.family, row.configure(weights)
+        try:
+            return row.family, row.configure(weights)
+        except KeyError as missing:
+            raise BrokenFile(path=str(weights.path), reason=f"{missing.args[0]} is missing") from missing
     raise WrongKind(path=str(weights.path), expected=ModelKind.CHECKPOINT.value, found=known.kind(weights))
