@@ -47,6 +47,17 @@ def test_noise_between_two_sigmas_has_unit_variance_and_turns_its_sign():
     assert torch.equal(noise.between(1.0, 5.0), -drawn)
 
 
+def test_walking_down_keeps_few_tensors_in_memory():
+    tree = BrownianTree(0.03, 14.6, entropy=1, draw=draw)
+    places = torch.linspace(14.6, 0.03, 100).tolist()
+    for start, end in pairwise(places):
+        tree.increment(end, start)
+    kept = [tree._root]
+    for node in kept:
+        kept += node.halves or ()
+    assert len(kept) < 150
+
+
 def test_outside_the_tree_is_clamped_and_a_point_has_no_length():
     tree = BrownianTree(1.0, 2.0, entropy=1, draw=draw)
     assert torch.equal(tree.increment(0.5, 3.0), tree.increment(1.0, 2.0))

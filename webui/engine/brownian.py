@@ -52,7 +52,20 @@ class BrownianTree:
         start, end = (round(min(max(sigma, lo), hi), DIGITS) for sigma in (start, end))
         if start == end:
             return torch.zeros_like(self._root.increment)
-        return self._sum(self._root, start, end)
+        found = self._sum(self._root, start, end)
+        self._forget(end)
+        return found
+
+    def _forget(self, above: float) -> None:
+        """Let go of what lies above a sigma: samplers walk down. If it is asked again it is drawn again, the same."""
+        node = self._root
+        while node.halves:
+            left, right = node.halves
+            if above <= node.middle:
+                right.halves = None
+                node = left
+            else:
+                node = right
 
     def _sum(self, node: Node, start: float, end: float) -> Tensor:
         while (start, end) != (node.start, node.end):
