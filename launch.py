@@ -14,6 +14,7 @@ import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -23,6 +24,8 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -514,12 +517,14 @@ def reachable_build(names: Sequence[str], version: str, base: str = TORCH_INDEXE
             with urllib.request.urlopen(f"{base}/{name}/torch/", timeout=5) as answer:
                 page = answer.read(4_000_000).decode("utf-8", "replace")
                 at = answer.geturl()
+        except urllib.error.HTTPError:
+            continue  # there is no such build
         except (OSError, ValueError):
             return ""  # the host does not answer: the others are on the same one
         links = re.findall(r'href="([^"#]+\.whl)', page)
         fit = [link for link in links if f"torch-{version}" in link and f"-{tag}-{tag}-" in link and system in link]
         if fit:
-            speed = pace(urllib.request.urljoin(at, fit[-1]))  # type: ignore[attr-defined]
+            speed = pace(urllib.parse.urljoin(at, fit[-1]))
             return f"{base}/{name}" if speed >= crawl else ""
     return ""
 
@@ -785,6 +790,9 @@ def wrong_python() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """The story of a start."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console of another code page shows "?", it does not end the start
+            stream.reconfigure(errors="replace")
     if sys.version_info[:2] < PYTHONS[0]:
         print(wrong_python(), file=sys.stderr)
         return 1

@@ -29,6 +29,9 @@ def pytorch_index(delay: float) -> Iterator[str]:
 
     class Index(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if "cu132" in self.path:
+                self.send_error(403)  # as a bucket answers for a folder it does not have
+                return
             if self.path.endswith("/torch/"):
                 listed = names if "cu128" in self.path else ["torch-2.0.0-cp311-cp311-win_amd64.whl"]
                 body = "".join(f'<a href="/whl/{name}#sha256=1">{name}</a>' for name in listed).encode()
@@ -57,7 +60,7 @@ def pytorch_index(delay: float) -> Iterator[str]:
 
 def test_the_newest_build_that_has_our_torch_is_taken() -> None:
     with pytorch_index(0) as base:
-        assert launch.reachable_build(("cu129", "cu128", "cu126"), "2.15.0", base) == f"{base}/cu128"
+        assert launch.reachable_build(("cu132", "cu129", "cu128", "cu126"), "2.15.0", base) == f"{base}/cu128"
 
 
 def test_an_index_that_crawls_is_left_for_the_plain_one() -> None:
@@ -172,6 +175,40 @@ def test_webui_sh_starts_the_same_command_with_the_flags_of_webui_user_sh(tmp_pa
         ["sh", str(folder / "webui.sh"), "--port", "1"], capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.strip() == "--listen ['--port', '1'] 1"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Debian")
+@pytest.mark.parametrize("root", [True, False])
+def test_chromium_and_a_cjk_font_come_from_debian_where_we_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: bool
+) -> None:
+    """Debian is the outside world here: an apt-get that writes down what it was asked and leaves a browser behind."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    said = tmp_path / "said"
+    leave = f"echo '#!/bin/sh' > '{tools}/chromium'; /bin/chmod +x '{tools}/chromium'"
+    (tools / "apt-get").write_text(f"#!/bin/sh\necho \"$@\" >> '{said}'\ncase $1 in install) {leave} ;; esac\n")
+    (tools / "fc-list").write_text("#!/bin/sh\n")
+    python = tmp_path / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\necho \"$@\" >> '{said}'\nexit 1\n")
+    for script in (tools / "apt-get", tools / "fc-list", python):
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.delenv("MAPLE_CHROMIUM", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    if root:
+        assert launch.provide_chromium(launch.Environment(tmp_path / "venv")) == str(tools / "chromium")
+        assert said.read_text().splitlines()[-1].endswith("--no-install-recommends chromium fontconfig fonts-noto-cjk")
+    else:
+        with pytest.raises(launch.SetupFailed, match="Chromium"):
+            launch.provide_chromium(launch.Environment(tmp_path / "venv"))
+        assert said.read_text() == "-m playwright install chromium\n", "without root nothing is asked of Debian"
+
+
+def test_a_named_chromium_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPLE_CHROMIUM", "/somewhere/chrome")
+    assert launch.find_chromium() == "/somewhere/chrome"
 
 
 def test_ci_runs_exactly_the_command_of_the_readme() -> None:
