@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
@@ -132,11 +133,15 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def opened(server: Server, browser: Browser, watch: Watch) -> Iterator[Open]:
-    """Open the page as somebody would: `opened("zh-CN", width=390)`. Each call is another person with another browser."""
+    def open_page(
+        locale: str = "zh-CN", *, width: int = 1440, height: int = 1000, query: str = "", **more: Any
+    ) -> Page:
     contexts: list[BrowserContext] = []
 
-    def open_page(locale: str = "zh-CN", *, width: int = 1440, height: int = 1000, query: str = "", **more: object) -> Page:
-        context = browser.new_context(locale=locale, viewport={"width": width, "height": height}, **more)  # type: ignore[arg-type]
+    def open_page(
+        locale: str = "zh-CN", *, width: int = 1440, height: int = 1000, query: str = "", **more: object
+    ) -> Page:
+        context = browser.new_context(locale=locale, viewport={"width": width, "height": height}, **more)
         contexts.append(context)
         watch.over(context)
         page = context.new_page()

@@ -32,7 +32,8 @@ def small_request(page: Page, *, text: str = "a red circle", steps: int = 4, cou
     choose(page, "setting_sd_model_checkpoint", "small")
     prompt(page, text)
     for elem_id, value in {
-        "txt2img_steps": steps, "txt2img_width": 64, "txt2img_height": 64, "txt2img_batch_count": count, "txt2img_seed": seed,
+        "txt2img_steps": steps, "txt2img_width": 64, "txt2img_height": 64, "txt2img_batch_count": count,
+        "txt2img_seed": seed,
     }.items():  # fmt: skip
         put(page, elem_id, value)
 
@@ -44,7 +45,9 @@ def form(page: Page) -> dict[str, Any]:
 
 def idle(page: Page, patience: int = 120_000) -> None:
     """Wait until nothing of ours runs any more."""
-    page.wait_for_function("maple.jobs && !maple.jobs.followed && !document.querySelector('.progressDiv')", timeout=patience)
+    page.wait_for_function(
+        "maple.jobs && !maple.jobs.followed && !document.querySelector('.progressDiv')", timeout=patience
+    )
 
 
 def generate(page: Page, patience: int = 120_000) -> dict[str, Any]:
@@ -52,7 +55,9 @@ def generate(page: Page, patience: int = 120_000) -> dict[str, Any]:
     before = page.evaluate("maple.gallery.job?.id ?? null")
     page.locator("#txt2img_generate").click()
     page.wait_for_function(
-        "before => maple.gallery.job && maple.gallery.job.id !== before && !maple.jobs.followed", arg=before, timeout=patience
+        "before => maple.gallery.job && maple.gallery.job.id !== before && !maple.jobs.followed",
+        arg=before,
+        timeout=patience,
     )
     return json.loads(page.evaluate("JSON.stringify(maple.gallery.job)"))
 

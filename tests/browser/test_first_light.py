@@ -112,7 +112,19 @@ def test_another_device_sees_the_job_and_its_pictures(opened: Open) -> None:
     assert second.locator("#txt2img_gallery .thumbnail-item").count() >= 3
 
 
-def test_interrupt_finishes_the_picture_first_and_skip_goes_on(opened: Open) -> None:
+def test_skip_goes_on_with_the_next_picture(opened: Open) -> None:
+    page = opened()
+    small_request(page, steps=60, count=3)
+    page.locator("#txt2img_generate").click()
+    page.wait_for_function("maple.jobs.followed?.job.step > 1")
+    page.locator("#txt2img_skip").click()
+    idle(page)
+    job = page.evaluate("maple.gallery.job")
+    assert job["state"] == "done"
+    assert len([picture for picture in job["pictures"] if not picture["grid"]]) == 2
+
+
+def test_interrupt_finishes_the_picture_first(opened: Open) -> None:
     page = opened()
     small_request(page, steps=60, count=5)
     page.locator("#txt2img_generate").click()

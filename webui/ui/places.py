@@ -96,7 +96,10 @@ PLACES: tuple[Place, ...] = (
     ),
     *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info pnginfo_html txt2img_tab"),
     *_places("tab_pnginfo", "img2img_tab inpaint_tab extras_tab", built=False),
-    *_places("tab_settings", "settings_submit settings_result settings_search settings settings_show_all_pages"),
+    *_places(
+        "tab_settings",
+        "request_notifications settings_submit settings_result settings_search settings settings_show_all_pages",
+    ),
     *_places("tab_settings", "settings_restart_gradio settings_show_one_page", built=False),
 )
 

@@ -26,7 +26,11 @@ def build(services: Services, flags: Any = None) -> Any:
             txt2img(offered(), shared)
             pnginfo()
             settings()
-        slot("footer", f"<div>Maple WebUI {webui.__version__}</div>", classes=["maple-footer"])
+        slot(
+            "footer",
+            f'<div><a href="docs" target="_blank">API</a> • Maple WebUI {webui.__version__}</div>',
+            classes=["maple-footer"],
+        )
     return page
 
 

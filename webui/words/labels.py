@@ -77,6 +77,7 @@ LABELS: dict[str, str] = {
     "Nothing found in the image.": "图片中没有生成参数。",
     "Send to txt2img": "发送到文生图",
     # Settings
+    "Request browser notifications": "允许浏览器通知",
     "Apply settings": "保存设置",
     "Reload UI": "重载 UI",
     "Search settings": "搜索设置",

@@ -45,7 +45,7 @@
     };
     source.onerror = () => {
       watch.failures += 1;
-      if (source.readyState !== EventSource.CLOSED && watch.failures < 4) return;
+      if (source.readyState !== EventSource.CLOSED && watch.failures < 2) return;
       source.close();
       watch.source = null;
       if (watch === followed) poll(watch);
@@ -105,8 +105,18 @@
     if (job.state === "failed") {
       forever = false;
       maple.gallery.log(job.error, true);
+      maple.tell(job.error, "bad");
     } else if (job.notes?.length) maple.gallery.log(job.notes.join("\n"));
-    if (document.hidden) maple.title(job.state === "failed" ? "[✗]" : "[✓]");
+    if (document.hidden) notify(job);
+  }
+
+  /** For a person who looks elsewhere: a notification where the browser allows it, a mark in the title anywhere. */
+  function notify(job) {
+    maple.title(job.state === "failed" ? "[✗]" : "[✓]");
+    if (typeof Notification !== "function" || Notification.permission !== "granted") return;
+    const text = job.state === "failed" ? job.error : maple.say("pictures_ready", { count: job.pictures.length });
+    const note = new Notification("Maple WebUI", { body: text, tag: "maple-job" });
+    note.onclick = () => { window.focus(); note.close(); };
   }
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden && !followed) maple.title(""); });

@@ -156,6 +156,12 @@
 
   const pictureIn = (transfer) => [...(transfer?.files || [])].find((file) => file.type.startsWith("image/"));
 
+  /** The address of a picture dragged from our own gallery: without its "small", which remembers nothing. */
+  function ownPicture(transfer) {
+    const address = (transfer?.getData("text/uri-list") || "").split(/[\r\n]/)[0];
+    return address.startsWith(maple.address("internal/picture/")) ? address.split("?")[0] : null;
+  }
+
   /** Ask the server what a picture remembers. */
   maple.readPicture = (file) => {
     const form = new FormData();
@@ -175,11 +181,13 @@
     const box = zone(event);
     if (!box) return;
     box.classList.remove("dropping");
-    const file = pictureIn(event.dataTransfer);
-    if (!file) return;
+    const dropped = pictureIn(event.dataTransfer);
+    const ours = ownPicture(event.dataTransfer);
+    if (!dropped && !ours) return;
     event.preventDefault();
     event.stopPropagation();
     maple.attempt(async () => {
+      const file = ours ? new File([await (await fetch(ours)).blob()], "picture.png") : dropped;
       const found = await maple.readPicture(file);
       if (!found?.infotext) { maple.tell(maple.say("no_infotext", { name: file.name })); return; }
       await maple.form.fromInfotext(found);

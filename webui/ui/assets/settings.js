@@ -98,7 +98,14 @@
   function top() {
     const search = maple.make("label", { id: "settings_search" }, maple.make("input", { type: "search", placeholder: "Search settings", oninput: draw }));
     const apply = maple.make("button", { id: "settings_submit", type: "button", class: "maple-button primary", text: "Apply settings", onclick: submit });
-    return maple.make("div", { class: "settings-bar" }, apply, maple.make("span", { id: "settings_result", translate: false }), search);
+    const notes = maple.make("button", { id: "request_notifications", type: "button", class: "maple-button", text: "Request browser notifications", onclick: allow });
+    return maple.make("div", { class: "settings-bar" }, apply, maple.make("span", { id: "settings_result", translate: false }), search, notes);
+  }
+
+  /** Browsers ask for this on https and on the machine itself only; elsewhere the title tells. */
+  async function allow() {
+    const granted = typeof Notification === "function" && isSecureContext ? await Notification.requestPermission() : "denied";
+    maple.tell(maple.say(granted === "granted" ? "notifications_on" : "notifications_off"), granted === "granted" ? "good" : "info");
   }
 
   function mark() {
