@@ -133,13 +133,11 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def opened(server: Server, browser: Browser, watch: Watch) -> Iterator[Open]:
-    def open_page(
-        locale: str = "zh-CN", *, width: int = 1440, height: int = 1000, query: str = "", **more: Any
-    ) -> Page:
+    """Open the page as somebody would: `opened("zh-CN", width=390)`. Each call is another person, another browser."""
     contexts: list[BrowserContext] = []
 
     def open_page(
-        locale: str = "zh-CN", *, width: int = 1440, height: int = 1000, query: str = "", **more: object
+        locale: str = "zh-CN", *, width: int = 1440, height: int = 1000, query: str = "", **more: Any
     ) -> Page:
         context = browser.new_context(locale=locale, viewport={"width": width, "height": height}, **more)
         contexts.append(context)
