@@ -34,3 +34,17 @@ def test_omp_num_threads_wins(asked: str) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": asked}
     answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == asked
+
+
+def test_torchs_complaint_becomes_ours_with_bytes() -> None:
+    import torch
+
+    from webui.engine.device import out_of_memory
+
+    def needed(error: RuntimeError) -> object:
+        failed = out_of_memory(error, doing="UNet", device=torch.device("cpu"))
+        return failed.fields["needed"] if failed else None
+
+    assert needed(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has")) == 1.5 * 1024**3
+    assert needed(torch.OutOfMemoryError("out of memory")) == "?"
+    assert needed(RuntimeError("shapes do not fit")) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from webui.domain.errors import BrokenFile, NotANumber, UnsupportedModel, WrongKind
+from webui.domain.errors import BrokenFile, NotANumber, OutOfMemory, UnsupportedModel, WrongKind
 
 pytestmark = pytest.mark.torch
 
@@ -256,6 +256,28 @@ def test_what_does_not_fit_in_memory_is_split_and_remembered(tiny_model: Any) ->
     assert torch.allclose(whole, split, atol=1e-4)
     tiny_model.denoise([_call("cond", rows=5)], _where())
     assert sizes[5:] == [2, 2, 1]
+
+
+def test_a_picture_that_does_not_fit_alone_is_out_of_memory_in_bytes(tiny_model: Any) -> None:
+    def no_memory(_unet: Any, _given: tuple[Any, ...]) -> None:
+        raise RuntimeError(
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes. Error code 12"
+        )
+
+    tiny_model.unet.register_forward_pre_hook(no_memory)
+    with pytest.raises(OutOfMemory) as failed:
+        tiny_model.denoise([_call("cond", rows=3)], _where())
+    assert failed.value.fields["needed"] == 4096
+    assert failed.value.fields["free"] > 0
+
+
+def test_other_errors_of_a_network_pass_through(tiny_model: Any) -> None:
+    def broken(_unet: Any, _given: tuple[Any, ...]) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    tiny_model.unet.register_forward_pre_hook(broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        tiny_model.denoise([_call("cond")], _where())
 
 
 def test_x0_follows_from_eps_and_from_v(tiny_model: Any) -> None:

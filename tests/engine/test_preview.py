@@ -127,3 +127,26 @@ def test_published_factors_are_for_stable_diffusions_own_latents_alone(
 
     assert not speaks_sd1(tiny_model)
     assert speaks_sd1(_wide(tiny_model))
+
+
+DEMOS = sorted(Path(__file__).parents[2].glob("models/Stable-diffusion/*demo*.safetensors"))
+
+
+@pytest.mark.parametrize("path", DEMOS, ids=lambda path: path.stem)
+def test_the_demo_checkpoints_cheap_previews_have_the_pictures_colours(record: Callable[..., Any], path: Path) -> None:
+    import numpy as np
+    import torch
+
+    from webui.engine.cache import ModelCache
+    from webui.engine.preview import preview
+
+    model = ModelCache(torch.device("cpu")).load(record(path), None)
+    assert model.parts.embedded, "the demo says its own configuration and size"
+    picture = torch.zeros(1, 3, 128, 128)
+    picture[:, 2] = 1
+    picture[:, :, 32:96, 32:96] = torch.tensor([1.0, 0, 0])[:, None, None]
+    shown = np.asarray(preview(model, model.encode(picture))).astype(int)
+    assert shown.shape == (16, 16, 3)
+    red, blue = shown[6:10, 6:10].mean((0, 1)), shown[1:3, 1:3].mean((0, 1))
+    assert red[0] > 140 > 90 > red[2]
+    assert blue[2] > 140 > 90 > blue[0]

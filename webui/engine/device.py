@@ -1,9 +1,13 @@
 """Which device and precision to compute with, and how many threads: decided once, here."""
 
 import os
+import re
 from dataclasses import dataclass
 
+import psutil
 import torch
+
+from webui.domain.errors import OutOfMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,31 @@ def prepare(*, threads: int | None = None) -> None:
     """
     wanted = threads or int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or _cores()
     torch.set_num_threads(wanted)
+
+
+def out_of_memory(error: RuntimeError, *, doing: str, device: torch.device) -> OutOfMemory | None:
+    """torch's complaint that memory ran out, card's or computer's, as ours with bytes;
+
+    None when it is another error.
+    """
+    text = str(error)
+    if (
+        not isinstance(error, torch.OutOfMemoryError)
+        and "allocate memory" not in text
+        and "not enough memory" not in text
+    ):
+        return None
+    found = re.search(r"allocate ([\d.]+) ?(bytes|KiB|MiB|GiB|TiB)", text)
+    power = ("bytes", "KiB", "MiB", "GiB", "TiB").index(found[2]) if found else 0
+    needed = int(float(found[1]) * 1024**power) if found else "?"
+    return OutOfMemory(doing=doing, needed=needed, free=free_memory(device))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes free on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def _cores() -> int:

@@ -16,10 +16,10 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 from transformers.models.clip.modeling_clip import CLIPTextModel
 
-from webui.domain.errors import NotANumber, OutOfMemory
+from webui.domain.errors import NotANumber
 from webui.domain.model import Family, ModelRecord
 from webui.engine import vae as vae_room
-from webui.engine.device import Precision
+from webui.engine.device import Precision, out_of_memory
 from webui.engine.families import configured, sd1
 from webui.engine.families.parts import Parts
 from webui.engine.loading import OnProgress, empty_text_encoder, empty_unet, fill, text_names, unet_names
@@ -112,9 +112,12 @@ class LoadedModel:
                     for i in range(0, rows, most)
                 ]
                 return torch.cat(parts).float()
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                failed = out_of_memory(error, doing="UNet", device=self.device)
+                if failed is None:
+                    raise
                 if most == 1:
-                    raise OutOfMemory(doing="UNet", needed="?", free=_free(self.device)) from error
+                    raise failed from error
                 self._most_rows = (most + 1) // 2
             torch.cuda.empty_cache()
 
@@ -180,10 +183,6 @@ def _groups(calls: Sequence[Call]) -> list[list[int]]:
     for i, call in enumerate(calls):
         groups.setdefault((call.context.shape[1:], call.x.shape[1:]), []).append(i)
     return [sorted(group, key=lambda i: calls[i].role != COND) for group in groups.values()]
-
-
-def _free(device: torch.device) -> int | str:
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else "?"
 
 
 @dataclass(slots=True, eq=False)

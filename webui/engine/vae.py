@@ -12,9 +12,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from webui.domain.errors import BadInput, NotANumber, OutOfMemory, WrongKind
+from webui.domain.errors import BadInput, NotANumber, WrongKind
 from webui.domain.model import ModelKind
 from webui.engine import keys
+from webui.engine.device import out_of_memory
 from webui.engine.families import known, sd1
 from webui.engine.loading import empty_vae, fill, vae_names
 from webui.engine.weights import Weights, open_weights
@@ -127,8 +128,10 @@ def _decode_one(vae: AutoencoderKL, latent: Tensor) -> Tensor:
     try:
         given: Any = latent.to(device=vae.device, dtype=vae.dtype)
         return cast(Tensor, vae.decode(given, return_dict=False)[0]).float()
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(doing="VAE", needed="?", free="?") from error
+    except RuntimeError as error:
+        if (failed := out_of_memory(error, doing="VAE", device=vae.device)) is not None:
+            raise failed from error
+        raise
 
 
 def _finished(pictures: list[Tensor]) -> Tensor:
