@@ -1,5 +1,6 @@
-"""Laws of the house: the table of rooms, style, what a start may not import."""
+"""Style, types, and that set-up installs what is imported. The other laws stand in test_laws.py."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -21,12 +22,6 @@ def tool(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_imports_point_down_and_heavy_ones_stay_in_their_rooms() -> None:
-    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(cache_dir=None))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
-
-
 def test_the_style_is_kept() -> None:
     done = tool("ruff", "check", "--output-format", "concise", "--no-cache", ".")
     assert done.returncode == 0, done.stdout[-4000:]
@@ -43,8 +38,12 @@ def imports_of(folder: Path) -> dict[str, Path]:
     """Top-level names imported anywhere below, with a file that does."""
     found: dict[str, Path] = {}
     for path in folder.rglob("*.py"):
-        for name in re.findall(r"^\s*(?:import|from) ([A-Za-z_]\w*)", path.read_text("utf-8"), re.MULTILINE):
-            found.setdefault(name, path)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names = [node.module]
+            for name in names:
+                found.setdefault(name.split(".")[0], path)
     return found
 
 
@@ -60,16 +59,6 @@ def test_what_is_imported_is_what_set_up_installs(folder: str, extras: tuple[str
         if name not in STANDARD and name not in known | {"webui", "tests", "launch", "benchmarks"}
     }
     assert not foreign
-
-
-HEAVY = ("torch", "diffusers", "transformers", "scipy", "torchvision")
-
-
-def test_the_server_is_built_without_torch(tmp_path: Path) -> None:
-    """The page must stand before the engine's imports; an import that drags torch in shows here by its name."""
-    code = f"import sys; import webui.app; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr[-2000:]
 
 
 @pytest.mark.timeout(900)
