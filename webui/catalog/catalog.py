@@ -297,16 +297,19 @@ class Catalog:
         """
         opened = 0
         batch: list[tuple[Facts, Reasons]] = []
-        shown = time.monotonic()
+        shown, pause = time.monotonic(), BETWEEN_SNAPSHOTS
         for one in self._unread(kinds):
             if not may_go_on():
                 break
             batch.append(self._read(one))
             opened += 1
-            if time.monotonic() - shown > BETWEEN_SNAPSHOTS:
+            if time.monotonic() - shown > pause:
+                started = time.monotonic()
                 self._learn(batch)
                 batch.clear()
                 shown = time.monotonic()
+                # Showing ten thousand records takes its time too: at most a tenth of the reading.
+                pause = max(BETWEEN_SNAPSHOTS, 10 * (shown - started))
         self._learn(batch)
         models = sum(map(len, self._listed.values()))
         return ScanReport(models=models, opened=opened, pending=len(self._unread(kinds)))

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from webui.domain import ModelFormat
 from webui.domain.errors import BrokenFile
@@ -17,6 +17,7 @@ from webui.domain.errors import BrokenFile
 LONGEST_HEADER = 100_000_000
 """Bytes; the limit of the safetensors library itself."""
 
+WHOLE: set[type] = {int}
 BITS = {
     "BOOL": 8,
     "U8": 8,
@@ -43,9 +44,11 @@ BITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor as the header names it; `dtype` in safetensors' spelling ("F16", "BF16", ...)."""
+class Tensor(NamedTuple):
+    """One tensor as the header names it; `dtype` in safetensors' spelling ("F16", "BF16", ...).
+
+    A named tuple, not a dataclass: ten thousand files have millions of them, and it is made in a third of the time.
+    """
 
     dtype: str
     shape: tuple[int, ...]
