@@ -70,18 +70,18 @@ class PhiloxGenerator:
 
 
 def _philox(words: list[np.ndarray], key: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first two words of Philox4x32-10 for counters `words` (four uint32 arrays)."""
-    a, b, c, d = words
+    """The first two words of Philox4x32-10 for counters `words` (four arrays below 2^32), each below 2^32."""
+    # 64-bit throughout: a product's high half stays where it is until it is asked for.
+    a, b, c, d = (word.astype(np.uint64) for word in words)
     low, high = key & 0xFFFFFFFF, key >> 32
     for _ in range(ROUNDS):
-        wide_a = a.astype(np.uint64) * MULTIPLIERS[0]
-        wide_c = c.astype(np.uint64) * MULTIPLIERS[1]
-        a, b, c, d = (
-            (wide_c >> 32).astype(np.uint32) ^ b ^ np.uint32(low),
-            wide_c.astype(np.uint32),
-            (wide_a >> 32).astype(np.uint32) ^ d ^ np.uint32(high),
-            wide_a.astype(np.uint32),
-        )
+        a *= np.uint64(MULTIPLIERS[0])
+        c *= np.uint64(MULTIPLIERS[1])
+        b ^= (c >> np.uint64(32)) ^ np.uint64(low)
+        d ^= (a >> np.uint64(32)) ^ np.uint64(high)
+        a &= np.uint64(0xFFFFFFFF)
+        c &= np.uint64(0xFFFFFFFF)
+        a, b, c, d = b, c, d, a
         low, high = (low + WEYL[0]) & 0xFFFFFFFF, (high + WEYL[1]) & 0xFFFFFFFF
     return a, b
 
