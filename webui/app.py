@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import pkgutil
-import secrets
 import socket
 import sys
 import threading
@@ -264,14 +263,11 @@ def announce(server: uvicorn.Server, flags: Flags, port: int, accounts: gate.Acc
 
 
 def shared(port: int, language: str) -> str:
-    """Open Gradio's public tunnel to this server: its address, or why there is none. The gate stands behind it."""
-    from gradio import networking  # the page has loaded gradio; without --share this is never needed
-
+    """Open the public tunnel to this server: its address, or why there is none. The gate stands behind it."""
     try:
-        address = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)
+        return say("door_share", language, address=ui.open_tunnel(port))
     except Exception as error:  # Gradio raises whatever its download, its server or its program ran into
         return say("door_share_failed", language, reason=error)
-    return say("door_share", language, address=address)
 
 
 __all__ = ["application", "build", "serve"]

@@ -7,6 +7,7 @@
     txt2img.py, pnginfo.py, settings_tab.py   one tab each
     form.py      element id ↔ request field: what the page posts, what an infotext fills
     routes.py    /internal/*: submit, jobs, events, pictures, tokens, infotext, settings, choices
+    share.py     Gradio's tunnel for --share
     page.py      puts our scripts and styles into the served HTML, serves them with hashes
 
 The page gathers values, shows events and decides nothing: requests go to `Services.submit`, names and ranges come
@@ -19,6 +20,7 @@ May import gradio, fastapi and every lower room, no torch. Add a tab: a module w
 """
 
 from webui.ui.page import mount
+from webui.ui.share import open_tunnel
 from webui.ui.shell import build
 
-__all__ = ["build", "mount"]
+__all__ = ["build", "mount", "open_tunnel"]
