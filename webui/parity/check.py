@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -163,6 +164,7 @@ def _bench(folder: Path, witness: Witness) -> Iterator[generate.Bench]:
             yield bench
         finally:
             bench.close()
+            shutil.rmtree(bench.gallery.cache, ignore_errors=True)
     finally:
         catalog.close()
 
