@@ -162,6 +162,29 @@ def test_a_missing_weight_is_named(tiny_state: dict[str, Any], record: Callable[
         _load(record(_save(state, tmp_path / "x.safetensors", "safetensors")))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.diffusion_model.input_blocks.0.0.weight",
+        "model.diffusion_model.input_blocks.1.0.in_layers.2.weight",
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight",
+        "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+        "first_stage_model.decoder.conv_in.weight",
+        "first_stage_model.decoder.conv_out.weight",
+        "first_stage_model.decoder.up.0.block.0.conv1.weight",
+    ],
+)
+def test_a_weight_of_a_senseless_shape_is_a_broken_file(
+    tiny_state: dict[str, Any], record: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    import torch
+
+    for shape in ((), (0,), (7, 5)):
+        path = _save(tiny_state | {name: torch.zeros(shape).half()}, tmp_path / "x.safetensors", "safetensors")
+        with pytest.raises((BrokenFile, WrongKind, UnsupportedModel)):
+            _load(record(path))
+
+
 @pytest.mark.parametrize(("channels", "reason"), [(9, "inpaint_not_yet"), (8, "pix2pix_not_yet")])
 def test_variants_that_do_not_run_yet_are_refused_with_the_reason(
     tiny_state: dict[str, Any], record: Callable[..., Any], tmp_path: Path, channels: int, reason: str

@@ -12,7 +12,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from webui.domain.errors import BadInput, NotANumber, WrongKind
+from webui.domain.errors import BadInput, BrokenFile, NotANumber, WrongKind
 from webui.domain.model import ModelKind
 from webui.engine import keys
 from webui.engine.device import out_of_memory
@@ -58,7 +58,13 @@ def vae_from(
     prefix = next((prefix for prefix in _PREFIXES if f"{prefix}decoder.conv_in.weight" in weights), None)
     if prefix is None:
         raise WrongKind(path=str(weights.path), expected=ModelKind.VAE.value, found=known.kind(weights))
-    vae = empty_vae(_config(weights, prefix, like), weights.path)
+    try:
+        config = _config(weights, prefix, like)
+    except KeyError as missing:
+        raise BrokenFile(path=str(weights.path), reason=f"{missing.args[0]} is missing") from missing
+    except (IndexError, ValueError, TypeError) as error:
+        raise BrokenFile(path=str(weights.path), reason=f"a weight's shape makes no sense ({error})") from error
+    vae = empty_vae(config, weights.path)
     fill(vae, weights, vae_names(vae, prefix=prefix), dtype=dtype, device=device, on_bytes=on_bytes)
     return vae
 

@@ -40,16 +40,17 @@ FAMILIES: tuple[FamilyRow, ...] = (
 def configured(weights: Weights) -> tuple[Family, Parts]:
     """The family of a checkpoint and what its modules are built from.
 
-    Raises UnsupportedModel for a family or variant that is not run, WrongKind for a file that is no checkpoint, BrokenFile
-    where tensors are missing that its modules cannot be built without.
+    Raises UnsupportedModel for a family or variant that is not run, WrongKind for a file that is no checkpoint,
+    BrokenFile where tensors its modules cannot be built without are missing or of no sensible shape.
     """
-    for row in FAMILIES:
-        if not row.claims(weights):
-            continue
-        if row.configure is None:
-            raise UnsupportedModel(path=str(weights.path), family=row.family.value, reason=row.reason)
-        try:
+    try:
+        row = next((row for row in FAMILIES if row.claims(weights)), None)
+        if row is not None and row.configure is not None:
             return row.family, row.configure(weights)
-        except KeyError as missing:
-            raise BrokenFile(path=str(weights.path), reason=f"{missing.args[0]} is missing") from missing
-    raise WrongKind(path=str(weights.path), expected=ModelKind.CHECKPOINT.value, found=known.kind(weights))
+    except KeyError as missing:
+        raise BrokenFile(path=str(weights.path), reason=f"{missing.args[0]} is missing") from missing
+    except (IndexError, ValueError, TypeError) as error:
+        raise BrokenFile(path=str(weights.path), reason=f"a weight's shape makes no sense ({error})") from error
+    if row is None:
+        raise WrongKind(path=str(weights.path), expected=ModelKind.CHECKPOINT.value, found=known.kind(weights))
+    raise UnsupportedModel(path=str(weights.path), family=row.family.value, reason=row.reason)
