@@ -110,9 +110,7 @@ def _tensor(name: str, entry: Any, *, path: Path, payload: int) -> Tensor:
         begin, end = entry["data_offsets"]
         elements = math.prod(shape)
         # One look for all: a float, a text or a boolean among the numbers is as wrong as a negative one.
-        whole = (
-            {type(number) for number in (*shape, begin, end)} == {int} and min((*shape, begin)) >= 0 and begin <= end
-        )
+        whole = set(map(type, (*shape, begin, end))) == WHOLE and min((*shape, begin)) >= 0 and begin <= end
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise BrokenFile(path=str(path), reason=f"its header describes {name!r} badly") from error
     if not whole or not isinstance(dtype, str):
