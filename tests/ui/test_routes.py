@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from tests.ui.drawing import HOLD
 from webui.services import Services
+from webui.settings.flags import Flags
+from webui.ui.routes import authority, sits_here
 
 FORM = {
     "txt2img_prompt": "a red circle", "txt2img_sampling": "Euler a", "txt2img_steps": 2, "txt2img_width": 64,
@@ -237,6 +240,40 @@ def test_settings_are_shown_by_section_and_changed(client: TestClient, services:
     assert refused.status_code == 422
     assert "jpeg_quality" in refused.json()["detail"]
     client.post("/internal/settings", json={"values": {"saving.jpeg_quality": 80, "CLIP_stop_at_last_layers": 1}})
+
+
+def test_folders_are_chosen_by_the_owner_on_the_page_alone(client: TestClient, services: Services) -> None:
+    body = {"values": {"outdir_txt2img_samples": "outputs/elsewhere"}}
+    program = {"authorization": "Basic Ym90OnNlY3JldA=="}
+    refused = client.post("/internal/settings", json=body, headers=program)
+    assert refused.status_code == 403
+    assert client.post("/internal/settings", json={"values": {"jpeg_quality": 80}}, headers=program).status_code == 200
+    rows = client.get("/internal/settings", headers=program).json()["sections"]
+    fixed = {row["id"] for section in rows for row in section["settings"] if row["fixed"]}
+    assert "outdir_txt2img_samples" in fixed and "jpeg_quality" not in fixed
+    assert client.post("/internal/settings", json=body, headers=ADA).status_code == 200
+    assert services.settings.current.paths.outdir_txt2img_samples == "outputs/elsewhere"
+    client.post(
+        "/internal/settings", json={"values": {"outdir_txt2img_samples": "outputs/txt2img-images"}}, headers=ADA
+    )
+
+
+@pytest.mark.parametrize("flags", [Flags(listen=True), Flags(share=True), Flags(server_name="0.0.0.0")])
+def test_a_shared_server_without_accounts_knows_no_owner(flags: Flags) -> None:
+    passer_by = Request({"type": "http", "headers": [], "state": {}})
+    signed_in = Request({"type": "http", "headers": [], "state": {"user": "ada"}})
+    assert (authority(passer_by, flags), authority(signed_in, flags)) == ("api", "owner")
+    assert authority(passer_by, Flags()) == "owner"
+
+
+def test_a_browser_behind_a_tunnel_or_proxy_does_not_sit_here() -> None:
+    def asked(host: str, *headers: tuple[bytes, bytes]) -> Request:
+        return Request({"type": "http", "headers": list(headers), "client": (host, 1)})
+
+    assert sits_here(asked("127.0.0.1"), Flags())
+    assert not sits_here(asked("192.168.1.7"), Flags(listen=True))
+    assert not sits_here(asked("127.0.0.1"), Flags(share=True))
+    assert not sits_here(asked("127.0.0.1", (b"x-forwarded-for", b"1.2.3.4")), Flags())
 
 
 def test_the_folder_is_told_but_not_opened_for_somebody_elsewhere(client: TestClient, root: Path) -> None:

@@ -33,6 +33,8 @@ from webui.prompt.counter import count_prompt
 from webui.prompt.styles import Style
 from webui.prompt.tokens import ClipTokenizer
 from webui.services import Services
+from webui.settings.flags import Flags
+from webui.settings.store import By
 from webui.ui.choices import choices
 from webui.ui.form import request_from, values_from
 from webui.ui.lookup import FormLookup
@@ -93,6 +95,24 @@ def language(request: Request) -> str:
         or request.headers.get("accept-language")
     )
     return language_of(asked or "en")
+
+
+def authority(request: Request, flags: Flags) -> By:
+    """ "owner" for who may choose folders: somebody signed in on the page, or who sits at a server that is not shared.
+    shared.
+
+    HTTP Basic is how programs come, and a server that asks nobody to sign in does not know its owner from a passer-by.
+    """
+    if "authorization" in request.headers:
+        return "api"
+    shared = flags.listen or flags.share or flags.server_name not in (*LOOPBACK, "")
+    return "api" if shared and owner_of(request) == LOCAL else "owner"
+
+
+def sits_here(request: Request, flags: Flags) -> bool:
+    """Whether the browser runs on this machine. A tunnel or a proxy also calls from it, so those count as elsewhere."""
+    near = request.client is not None and request.client.host in LOOPBACK
+    return near and not flags.share and "x-forwarded-for" not in request.headers
 
 
 def routes(services: Services) -> APIRouter:
@@ -417,10 +437,11 @@ def _read(services: Services, text: str) -> dict[str, Any]:
 
 def _settings(router: APIRouter, services: Services) -> None:
     @router.get("/settings")
-    def get() -> dict[str, Any]:
-        return settings_form(services.settings)
+    def get(request: Request) -> dict[str, Any]:
+        return settings_form(services.settings, by=authority(request, services.flags))
 
     @router.post("/settings")
-    def change(values: dict[str, Any] = Body(embed=True)) -> dict[str, Any]:
-        services.settings.change(values, by="owner")
-        return settings_form(services.settings)
+    def change(request: Request, values: dict[str, Any] = Body(embed=True)) -> dict[str, Any]:
+        by = authority(request, services.flags)
+        services.settings.change(values, by=by)
+        return settings_form(services.settings, by=by)

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from webui.settings import Declared, Settings, SettingsStore, declared, flat
+from webui.settings.store import By
 
 SECTIONS = {
     "saving": "Saving images/grids",
@@ -19,8 +20,8 @@ SECTIONS = {
 TYPES = {bool: "bool", int: "int", float: "float", str: "str", tuple: "list"}
 
 
-def settings_form(store: SettingsStore) -> dict[str, Any]:
-    """{"sections": [{"id", "label", "settings": [...]}]}, in the order of the declarations."""
+def settings_form(store: SettingsStore, *, by: By) -> dict[str, Any]:
+    """{"sections": [{"id", "label", "settings": [...]}]}, in the order of the declarations. `by` is who looks at it."""
     values = flat(store.current)
     rows = list(declared().values())
     return {
@@ -28,14 +29,18 @@ def settings_form(store: SettingsStore) -> dict[str, Any]:
             {
                 "id": group.name,
                 "label": SECTIONS.get(group.name, group.name),
-                "settings": [_shown(row, values[row.key], store) for row in rows if row.group == group.name],
+                "settings": [
+                    _shown(row, values[row.key], fixed=store.frozen(row.key) or (by == "api" and row.locked))
+                    for row in rows
+                    if row.group == group.name
+                ],
             }
             for group in fields(Settings)
         ]
     }
 
 
-def _shown(row: Declared, value: Any, store: SettingsStore) -> dict[str, Any]:
+def _shown(row: Declared, value: Any, *, fixed: bool) -> dict[str, Any]:
     control = row.control
     return {
         "key": row.key,
@@ -51,5 +56,5 @@ def _shown(row: Declared, value: Any, store: SettingsStore) -> dict[str, Any]:
         "step": control.step,
         "multiline": control.multiline,
         "restart": control.restart,
-        "fixed": store.frozen(row.key),
+        "fixed": fixed,
     }
