@@ -29,7 +29,10 @@ def test_the_server_starts_without_torch() -> None:
 
 
 def test_flags_need_the_standard_library_alone() -> None:
-    assert imported_by("import webui.settings.flags, webui.words") & {"pluggy", "PIL", "gradio", "fastapi", "numpy"} == set()
+    assert (
+        imported_by("import webui.settings.flags, webui.words") & {"pluggy", "PIL", "gradio", "fastapi", "numpy"}
+        == set()
+    )
 
 
 def test_imports_point_down() -> None:
@@ -43,7 +46,9 @@ def test_imports_point_down() -> None:
 @pytest.mark.parametrize("name", HOOKS)
 def test_a_hook_is_called_and_documented(name: str) -> None:
     calls = [
-        path for path in (ROOT / "webui").rglob("*.py") if path.name != "hooks.py" and f'"{name}"' in path.read_text("utf-8")
+        path
+        for path in (ROOT / "webui").rglob("*.py")
+        if path.name != "hooks.py" and f'"{name}"' in path.read_text("utf-8")
     ]
     assert calls, f"nothing calls {name}"
     assert f"`{name}" in (ROOT / "docs" / "extensions.md").read_text("utf-8")

@@ -131,5 +131,8 @@ def test_listening_without_accounts_prints_a_password_and_lets_nobody_else_in(se
     for path in ("/", "/docs", "/openapi.json", "/v1/jobs", "/sdapi/v1/options", "/internal/jobs", "/config"):
         assert server.status(path) == 401
     signed = base64.b64encode(f"maple:{password[1]}".encode()).decode()
-    statuses = {server.status("/v1/jobs", Authorization=f"Basic {signed}"), server.status("/v1/jobs", Authorization="Basic eDp5")}
+    statuses = {
+        server.status("/v1/jobs", Authorization=f"Basic {signed}"),
+        server.status("/v1/jobs", Authorization="Basic eDp5"),
+    }
     assert statuses == {200, 401}

@@ -1,6 +1,7 @@
 """The composition root: every part is built here, once, and handed down. The only wiring.
 
-Order of a start: names of models, settings, queue, page, server; then, behind the page, headers of new models, the engine's
+Order of a start: names of models, settings, queue, page, server; then, behind the page, headers of new models, the
+engine's
 imports and the chosen checkpoint in the worker, and SHA-256 of models while nothing runs.
 """
 
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,14 +27,14 @@ from starlette.routing import Mount
 
 from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
-from webui.catalog.places import a1111_home_from
+from webui.catalog.places import a1111_home_from, make_folders
 from webui.domain import GenerationRequest, ModelKind
 from webui.domain.errors import MapleError
 from webui.gallery.filenames import Sanitizing
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, StyleBook
-from webui.jobs import Jobs, Kind, Threads
+from webui.jobs import Change, Jobs, Kind, Threads
 from webui.services import Services
 from webui.settings import SettingsStore, declared
 from webui.settings.flags import Flags, console_language
@@ -66,9 +67,11 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
     for key, fields in settings.notes:
         log.warning("%s", say(key, console_language(flags, env=os.environ), **fields))
     home = a1111_home_from(flags)
+    folders = folders_from(flags, root)
+    make_folders(folders)
     catalog = Catalog(
         root / "cache" / "models.db",
-        folders_from(flags, root),
+        folders,
         vae_path=flags.vae_path,
         a1111_home=flags.a1111_home,
         hashes=not flags.no_hashing,
@@ -80,7 +83,11 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
     intake = Intake(settings=settings, catalog=catalog, styles=styles, hooks=hooks)
     jobs = Jobs(root / "cache" / "queue.db", KINDS)
     if hooks.used("on_job"):
-        jobs.subscribe(lambda change: hooks.gather("on_job", change=change) and None)
+
+        def tell(change: Change) -> None:
+            hooks.gather("on_job", change=change)
+
+        jobs.subscribe(tell)
     return Services(
         flags=flags, settings=settings, catalog=catalog, gallery=gallery, styles=styles, intake=intake, jobs=jobs,
         hooks=hooks,
@@ -161,7 +168,7 @@ def application(services: Services, engine: Engine, *, port: int, accounts: gate
     """The whole ASGI application: API, page, and the gate in front of every route."""
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def life(_: FastAPI) -> AsyncGenerator[None]:
         behind = threading.Thread(target=behind_the_page, args=(services, engine), name="behind-the-page", daemon=True)
         services.jobs.start(engine.workers)
         behind.start()

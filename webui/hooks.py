@@ -1,4 +1,5 @@
-"""Every hook, with its signature and what it is for. An extension subscribes with `@hookimpl` functions of the same name.
+"""Every hook, with its signature and what it is for. An extension subscribes with `@hookimpl` functions of the same
+name.
 
 The prefix is the contract:
 
@@ -7,12 +8,13 @@ The prefix is the contract:
     on_*          only watches; what it returns is ignored
     patches_for   returns patches to wear
 
-An implementation may take any subset of the arguments. A hook without subscribers costs nothing: `Hooks.used` is read once
+An implementation may take any subset of the arguments. A hook without subscribers costs nothing: `Hooks.used` is read
+once
 per run. Only what the core really calls stands here; add a hook together with its call, its row in `docs/extensions.md`
 and its test.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
@@ -37,7 +39,9 @@ class Specs:
 
     @hookspec
     def wrap_run(self, plan: Any) -> Any:
-        """A context manager (or None) that is open while the plan is run, in the worker, with the model's lease held."""
+        """A context manager (or None) that is open while the plan is run, in the worker, with the model's lease
+        held.
+        """
 
     @hookspec
     def patches_for(self, stage: Any, picture: Any) -> Any:
@@ -84,7 +88,9 @@ class Hooks:
         self._plugins.add_hookspecs(Specs)
 
     def register(self, plugin: object, *, name: str) -> None:
-        """Add a plugin's hook implementations. Raises pluggy.PluginValidationError for a name or argument unknown here."""
+        """Add a plugin's hook implementations. Raises pluggy.PluginValidationError for a name or argument unknown
+        here.
+        """
         self._plugins.register(plugin, name=name)
         self._plugins.check_pending()
 
@@ -116,7 +122,7 @@ class Hooks:
         return function
 
     @contextmanager
-    def around(self, hook: str, **arguments: Any) -> Iterator[None]:
+    def around(self, hook: str, **arguments: Any) -> Generator[None]:
         """Open every subscriber's context around a block."""
         with ExitStack() as stack:
             for implementation in self._subscribers(hook):

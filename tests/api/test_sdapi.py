@@ -16,7 +16,8 @@ from webui.services import Services
 pytestmark = pytest.mark.torch
 
 ASKED: dict[str, Any] = {
-    "prompt": "a red circle", "negative_prompt": "blurry", "sampler_name": "Euler a", "steps": 3, "width": 64, "height": 64,
+    "prompt": "a red circle", "negative_prompt": "blurry", "sampler_name": "Euler a", "steps": 3, "width": 64,
+    "height": 64,
     "seed": 5, "cfg_scale": 4,
 }  # fmt: skip
 
@@ -96,7 +97,9 @@ def test_an_infotext_fills_what_the_request_leaves_out(client: TestClient) -> No
         ({"override_settings": {"outdir_txt2img_samples": "/etc"}}, 403, "outdir"),
     ],
 )
-def test_bad_input_gets_a_status_and_a_sentence(client: TestClient, change: dict[str, Any], status: int, says: str) -> None:
+def test_bad_input_gets_a_status_and_a_sentence(
+    client: TestClient, change: dict[str, Any], status: int, says: str
+) -> None:
     answer = client.post("/sdapi/v1/txt2img", json=ASKED | change)
     assert answer.status_code == status
     assert says in json.dumps(answer.json()["detail"])
@@ -123,7 +126,9 @@ def test_progress_and_interrupt_reach_your_own_job_alone(client: TestClient, ser
     answers: list[Any] = []
     long = ASKED | {"steps": 1000, "sampler_name": "Euler"}
     mine = {"x-test-user": "ada"}
-    caller = threading.Thread(target=lambda: answers.append(client.post("/sdapi/v1/txt2img", json=long, headers=mine).json()))
+    caller = threading.Thread(
+        target=lambda: answers.append(client.post("/sdapi/v1/txt2img", json=long, headers=mine).json())
+    )
     caller.start()
     seen: dict[str, Any] = {}
     end = time.monotonic() + 60
@@ -167,7 +172,13 @@ def test_lists_have_a1111s_fields(client: TestClient) -> None:
     assert [each["name"] for each in samplers][:3] == ["DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE"]
     assert samplers[0] == {"name": "DPM++ 2M", "aliases": ["k_dpmpp_2m"], "options": {"scheduler": "karras"}}
     schedulers = client.get("/sdapi/v1/schedulers").json()
-    assert {"name": "karras", "label": "Karras", "aliases": None, "default_rho": 7.0, "need_inner_model": False} in schedulers
+    assert {
+        "name": "karras",
+        "label": "Karras",
+        "aliases": None,
+        "default_rho": 7.0,
+        "need_inner_model": False,
+    } in schedulers
     model = client.get("/sdapi/v1/sd-models").json()[0]
     assert set(model) == {"title", "model_name", "hash", "sha256", "filename", "config"}
     assert client.get("/sdapi/v1/sd-vae").json() == []

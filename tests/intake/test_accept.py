@@ -28,7 +28,8 @@ ASKED = GenerationRequest(prompt="a cat", width=64, height=64)
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("width", 0), ("width", 63), ("height", 100_000), ("steps", -1), ("steps", 0), ("batch_size", 0), ("batch_count", -1),
+        ("width", 0), ("width", 63), ("height", 100_000), ("steps", -1), ("steps", 0), ("batch_size", 0),
+        ("batch_count", -1),
         ("cfg_scale", -3.0), ("subseed_strength", 1.5), ("clip_skip", 0), ("width", float("nan")),
     ],
 )  # fmt: skip

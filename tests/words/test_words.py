@@ -27,7 +27,13 @@ def keys_of(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for line in node.body:
-                targets = line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
+                targets = (
+                    line.targets
+                    if isinstance(line, ast.Assign)
+                    else [line.target]
+                    if isinstance(line, ast.AnnAssign)
+                    else []
+                )
                 named = any(isinstance(target, ast.Name) and target.id == "key" for target in targets)
                 value = getattr(line, "value", None)
                 if named and isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -57,7 +63,14 @@ def test_a_sentence_stands_in_both_languages_with_the_same_fields(key: str) -> N
 
 @pytest.mark.parametrize(
     ("asked", "language"),
-    [("zh-CN,zh;q=0.9", "zh-CN"), ("zh_TW", "zh-CN"), ("en-GB", "en"), ("fr, zh;q=0.5", "zh-CN"), ("", "en"), ("fr", "en")],
+    [
+        ("zh-CN,zh;q=0.9", "zh-CN"),
+        ("zh_TW", "zh-CN"),
+        ("en-GB", "en"),
+        ("fr, zh;q=0.5", "zh-CN"),
+        ("", "en"),
+        ("fr", "en"),
+    ],
 )
 def test_the_nearest_language_is_taken(asked: str, language: str) -> None:
     assert language_of(asked) == language

@@ -1,6 +1,7 @@
 """The HTTP borders: `/v1` of ours and `/sdapi/v1` spelt as A1111 spells it. pydantic lives here and no deeper.
 
-May import everything below but gradio. The gate stands in front of every route; here a request already has its owner. Add an
+May import everything below but gradio. The gate stands in front of every route; here a request already has its owner.
+Add an
 A1111 route in `sdapi.py` with the field names and defaults of A1111 1.10.1, one of ours in `v1.py`.
 """
 

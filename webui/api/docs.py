@@ -50,21 +50,23 @@ def _operation(schema: dict[str, Any], path: str, method: str, operation: dict[s
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     rows += [(name, kind, "body") for name, kind in _fields(schema, body)]
     heads = ("字段", "类型", "默认值") if chinese else ("Field", "Type", "Default")
-    table = "".join(
-        f"<tr><td><code>{html.escape(name)}</code></td><td>{html.escape(_type(kind))} <small>{where}</small></td>"
-        f"<td><code>{html.escape(json.dumps(kind['default'], ensure_ascii=False)) if 'default' in kind else ''}</code></td></tr>"
-        for name, kind, where in rows
-    )
+    table = "".join(_row(name, kind, where) for name, kind, where in rows)
     fields = f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{table}</table>" if rows else ""
     return f"<details><summary><b>{method.upper()}</b> {html.escape(path)}</summary><p>{told}</p>{fields}</details>"
+
+
+def _row(name: str, kind: dict[str, Any], where: str) -> str:
+    default = html.escape(json.dumps(kind["default"], ensure_ascii=False)) if "default" in kind else ""
+    shape = f"{html.escape(_type(kind))} <small>{where}</small>"
+    return f"<tr><td><code>{html.escape(name)}</code></td><td>{shape}</td><td><code>{default}</code></td></tr>"
 
 
 def _fields(schema: dict[str, Any], body: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:
     if body is None:
         return []
-    if "$ref" in body:
-        body = schema["components"]["schemas"][body["$ref"].rsplit("/", 1)[-1]]
-    return list(body.get("properties", {}).items())
+    named = str(body.get("$ref", "")).rsplit("/", 1)[-1]
+    found: dict[str, Any] = schema["components"]["schemas"][named] if named else body
+    return list(found.get("properties", {}).items())
 
 
 def _type(kind: dict[str, Any]) -> str:

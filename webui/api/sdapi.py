@@ -1,4 +1,6 @@
-"""A1111's API, spelt as 1.10.1 spells it: fields, defaults, answers. What is not built yet says so instead of ignoring it."""
+"""A1111's API, spelt as 1.10.1 spells it: fields, defaults, answers. What is not built yet says so instead of
+ignoring it.
+"""
 
 import base64
 import binascii
@@ -142,7 +144,9 @@ class Txt2Img(BaseModel):
 
 
 class Images(BaseModel):
-    """Answer of txt2img: pictures as base64 without prefix (the grid first, when one was made), the request, the facts."""
+    """Answer of txt2img: pictures as base64 without prefix (the grid first, when one was made), the request, the
+    facts.
+    """
 
     images: list[str] | None
     parameters: dict[str, Any]
@@ -211,7 +215,8 @@ def with_infotext(body: Txt2Img, services: Services) -> Txt2Img:
 
 
 A1111_FIELDS = {
-    "sampler": "sampler_name", "schedule": "scheduler", "batch_count": "n_iter", "seed_resize_width": "seed_resize_from_w",
+    "sampler": "sampler_name", "schedule": "scheduler", "batch_count": "n_iter",
+    "seed_resize_width": "seed_resize_from_w",
     "seed_resize_height": "seed_resize_from_h",
 }  # fmt: skip
 
@@ -220,9 +225,7 @@ def parameters(infotext: str, services: Services) -> dict[str, Any]:
     """An infotext as txt2img fields of A1111."""
     if not infotext.strip():
         return {}
-    values, overrides = request_from(
-        read_infotext(infotext), settings=services.settings.current, lookup=services.names
-    )
+    values, overrides = request_from(read_infotext(infotext), settings=services.settings.current, lookup=services.names)
     shown = {A1111_FIELDS.get(name, name): value for name, value in values.items()}
     if overrides:
         shown["override_settings"] = {key: value for _, key, value in overrides}
@@ -384,7 +387,8 @@ def _lists(router: APIRouter, services: Services) -> None:
         """Schedule types."""
         return [
             {
-                "name": row.key, "label": row.name, "aliases": list(row.aliases) or None, "default_rho": row.default_rho,
+                "name": row.key, "label": row.name, "aliases": list(row.aliases) or None,
+                "default_rho": row.default_rho,
                 "need_inner_model": row.need_inner_model,
             }
             for row in SCHEDULES

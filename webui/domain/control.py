@@ -17,7 +17,9 @@ class Control:
     infotext: str | None = None
     """The label this has in an infotext, when it has one."""
     locked: bool = False
-    """True: may be changed on the owner's Settings page only, never by API, override or infotext (folders, commands)."""
+    """True (folders, commands): may be changed on the owner's Settings page only, never by API, override or
+    infotext.
+    """
     info: str = ""
     restart: bool = False
     multiline: bool = False

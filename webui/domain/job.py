@@ -29,7 +29,7 @@ class Job:
     owner: str
     kind: str
     request: Any
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The settings as they were when it was accepted (flat, by dotted key)."""
     state: JobState = JobState.QUEUED
     position: int = 0

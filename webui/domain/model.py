@@ -69,7 +69,7 @@ class ModelRecord:
     """<stem>.json beside it (user metadata)."""
     aliases: tuple[str, ...] = ()
     """Other names below a root by which the same file is reached (links, a folder given twice)."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     """__metadata__ of a safetensors header, values as text."""
 
     @property

@@ -40,8 +40,8 @@ class Pass:
     cfg_scale: float
     stages: tuple[Stage, ...]
     noise_source: NoiseSource = NoiseSource.GPU
-    options: dict[str, Any] = field(default_factory=dict)
-    """Every sampler and schedule option, resolved: eta, s_churn, ..., ensd, discard_penultimate, rho, beta_alpha, ..."""
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Every sampler and schedule option, resolved: eta_ancestral, s_churn, ensd, rho, beta_alpha, ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,4 +53,4 @@ class Plan:
     passes: tuple[Pass, ...]
     batch_size: int = 1
     notes: tuple[tuple[str, dict[str, Any]], ...] = ()
-    """Things the person should know (keys into words with fields): a missing VAE, a size rounded, a tag without a file."""
+    """What the person should know, keys into words with fields: a missing VAE, a size rounded, ..."""

@@ -28,7 +28,9 @@ class SamplerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """A request for pictures. Sizes in pixels; `seed` -1 asks for a random one; `prompts` (one per picture) beats `prompt`."""
+    """A request for pictures. Sizes in pixels; `seed` -1 asks for a random one; `prompts`, one per picture, beats
+    `prompt`.
+    """
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -54,7 +56,7 @@ class GenerationRequest:
     seed_resize_height: int = 0
     tiling: bool = False
     options: SamplerOptions = field(default_factory=SamplerOptions)
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings for this run alone, by our dotted key (`engine.noise_source`)."""
     save: bool = True
     """Write pictures to the output folders (the page does; /sdapi asks for it)."""

@@ -22,11 +22,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Pictures in order (grid first when there is one), what was really done, seconds by phase, notes as (key, fields)."""
+    """Pictures in order (grid first), what was really done, seconds by phase, notes as (key, fields)."""
 
     artifacts: tuple[Artifact, ...] = ()
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The facts A1111's `info` lists: all_prompts, all_seeds, infotexts, index_of_first_image, ..."""
-    timings: Mapping[str, float] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[tuple[str, dict[str, Any]], ...] = ()
     stopped: bool = False

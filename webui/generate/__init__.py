@@ -1,7 +1,10 @@
-"""Request → plan → pictures: the story a newcomer reads first. Starred: may import torch rooms; knows no page and no HTTP.
+"""Request → plan → pictures: the story a newcomer reads first. Starred: may import torch rooms; knows no page and no
+HTTP.
 
-`plan.py` resolves names and seeds before a weight is read, `run.py` tells the story of a run, `batch.py` makes one batch, and
-`finish.py` turns decoded pictures into files that remember how they were made. `bench.py` holds what a worker works with.
+`plan.py` resolves names and seeds before a weight is read, `run.py` tells the story of a run, `batch.py` makes one
+batch, and
+`finish.py` turns decoded pictures into files that remember how they were made. `bench.py` holds what a worker works
+with.
 """
 
 from webui.generate.bench import Bench, memory, open_bench, warm

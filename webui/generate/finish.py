@@ -28,7 +28,9 @@ HASHED_AT_ONCE = 64 * 2**20
 
 
 class Finish:
-    """Gathers a run's pictures: infotext, files, grid, the answer. `earlier`: finished by an attempt before this one."""
+    """Gathers a run's pictures: infotext, files, grid, the answer. `earlier`: finished by an attempt before this
+    one.
+    """
 
     def __init__(self, run: Run, *, earlier: Sequence[Artifact]) -> None:
         self._run = run
@@ -213,7 +215,9 @@ def to_image(tensor: Tensor) -> Image.Image:
 
 
 def noise_source_told(asked: str, used: str) -> str:
-    """What the infotext names: the source asked for. Off CUDA, NV stands for GPU and gives its pictures, so GPU is true."""
+    """What the infotext names: the source asked for. Off CUDA, NV stands for GPU and gives its pictures, so GPU is
+    true.
+    """
     return asked if (asked, used) == ("GPU", "NV") else used
 
 
@@ -227,7 +231,9 @@ def request_json(run: Run, picture: Picture) -> str | None:
 
 
 def extras(run: Run, picture: Picture, schedule: str, *, uneven: bool) -> dict[str, object]:
-    """Sampling settings that differ from the defaults and had a say in this picture, by their infotext labels, in order."""
+    """Sampling settings that differ from the defaults and had a say in this picture, by their infotext labels, in
+    order.
+    """
     options, defaults = run.plan.passes[0].options, Sampling()
     told: dict[str, object] = {}
     for row in declared().values():

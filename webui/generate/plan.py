@@ -57,7 +57,9 @@ def names(request: GenerationRequest) -> tuple[str, str]:
 
 
 def pictures(request: GenerationRequest, settings: Settings) -> tuple[Picture, ...]:
-    """One Picture for each to make. Seeds count up from the first, unless a variation is asked for: then subseeds do."""
+    """One Picture for each to make. Seeds count up from the first, unless a variation is asked for: then subseeds
+    do.
+    """
     count = request.batch_size * request.batch_count
     prompts: Sequence[str] = request.prompts or (request.prompt,) * count
     seed = request.seed if request.seed >= 0 else random.randrange(2**32 - 2)

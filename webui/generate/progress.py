@@ -9,7 +9,9 @@ from webui.domain import Progress, Reporter
 
 
 class Meter:
-    """Counts one run and reports it. Decoding counts as one step, so that the bar does not stand full while it works."""
+    """Counts one run and reports it. Decoding counts as one step, so that the bar does not stand full while it
+    works.
+    """
 
     def __init__(self, reporter: Reporter, *, steps: int, batches: int) -> None:
         self._reporter = reporter

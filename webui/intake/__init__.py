@@ -1,7 +1,9 @@
 """From what was asked to a checked request: limits, names, styles, overrides, extensions' transforms, seeds.
 
-May import domain, words, hooks, settings, prompt, catalog, gallery. `Intake.accept` is pure but for random seeds; it says what
-is wrong before anything is queued. Add a check where the field is read in `accept.py`, and its sentence in `words/intake.py`.
+May import domain, words, hooks, settings, prompt, catalog, gallery. `Intake.accept` is pure but for random seeds; it
+says what
+is wrong before anything is queued. Add a check where the field is read in `accept.py`, and its sentence in
+`words/intake.py`.
 """
 
 from webui.intake.accept import Intake

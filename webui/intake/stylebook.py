@@ -8,7 +8,9 @@ from webui.prompt.styles import Style, apply_styles, default_file, read_styles, 
 
 
 class StyleBook:
-    """Styles of one server. `paths` are the styles files (wildcards allowed); saved ones go into the first plain file."""
+    """Styles of one server. `paths` are the styles files (wildcards allowed); saved ones go into the first plain
+    file.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)

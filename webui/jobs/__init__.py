@@ -1,7 +1,8 @@
 """The durable queue: accepted means written to disk. Standard library, `domain` and `words`; it knows no diffusion.
 
 `Jobs` keeps the queue in SQLite, hands jobs to `Workers` and tells watchers what changes. A job's kind names its runner
-("webui.generate:run"), which is resolved in the worker, so this room never imports torch. Add a kind of job with a row in
+("webui.generate:run"), which is resolved in the worker, so this room never imports torch. Add a kind of job with a row
+in
 the `kinds` table that `app.py` hands in.
 """
 

@@ -181,7 +181,7 @@ class Jobs:
         reporter = _JobReporter(self, row.id, running)
         try:
             kind = self._kinds[row.kind]
-            request = running.request if row.live else unpack(kind.request, row.request)
+            request: Any = running.request if row.live else unpack(kind.request, row.request)
             result = worker.run(kind, request, row.settings, reporter)
         except ShuttingDown:
             self._store.requeue(row.id, attempts=row.attempts - 1)  # leaving politely is not a crash
@@ -206,8 +206,9 @@ class Jobs:
         kept = (
             pack(Result(artifacts=tuple(running.artifacts), notes=tuple(running.notes))) if running.artifacts else None
         )
-        shown = {
-            name: value if isinstance(value, int | float | str | list) else str(value) for name, value in fields.items()
+        plain = (int, float, str, list)
+        shown: dict[str, Any] = {
+            name: value if isinstance(value, plain) else str(value) for name, value in fields.items()
         }
         self._store.end(id, JobState.FAILED, now=time.time(), result=kept, error={"key": key, "fields": shown})
 
@@ -245,7 +246,8 @@ class Jobs:
     def put(self, request: Any, *, kind: str, owner: str, settings: Mapping[str, Any], id: str | None = None) -> Job:
         """Accept a request: when this returns, the job survives a power cut.
 
-        Arguments that cannot be stored make the job live: it runs, and is not resumed. Raises KeyError for an unknown kind.
+        Arguments that cannot be stored make the job live: it runs, and is not resumed. Raises KeyError for an unknown
+        kind.
         """
         self._kinds[kind]
         id = id or secrets.token_hex(8)
@@ -355,7 +357,7 @@ class Jobs:
     def _job(self, row: Row, places: Mapping[str, int]) -> Job:
         kind = self._kinds.get(row.kind)
         running = self._memory.get(row.id)
-        request = running.request if running and row.live else None
+        request: Any = running.request if running and row.live else None
         if request is None and kind is not None and not row.live:
             request = unpack(kind.request, row.request)
         result = unpack(Result, row.result) if row.result else None

@@ -125,20 +125,24 @@ class Store:
 
     def begin(self, id: str, *, now: float) -> bool:
         """Take a waiting job; False when it is no longer waiting."""
-        return 1 == self._run(
-            "UPDATE jobs SET state = ?, started = ?, attempts = attempts + 1 WHERE id = ? AND state = ?",
-            (JobState.RUNNING, now, id, JobState.QUEUED),
+        return (
+            self._run(
+                "UPDATE jobs SET state = ?, started = ?, attempts = attempts + 1 WHERE id = ? AND state = ?",
+                (JobState.RUNNING, now, id, JobState.QUEUED),
+            )
+            == 1
         )
 
     def end(self, id: str, state: JobState, *, now: float, result: Any = None, error: Any = None) -> bool:
         """Close a job that is not closed yet."""
-        return 1 == self._run(
+        return self._run(
             "UPDATE jobs SET state = ?, finished = ?, result = ?, error = ? WHERE id = ? AND state IN (?, ?)",
             (
-                state, now, None if result is None else json.dumps(result), None if error is None else json.dumps(error),
+                state, now, None if result is None else json.dumps(result), None if error is None else
+                json.dumps(error),
                 id, JobState.QUEUED, JobState.RUNNING,
             ),
-        )  # fmt: skip
+        ) == 1  # fmt: skip
 
     def requeue(self, id: str, *, attempts: int) -> None:
         """Put a job that was running back where it stood in the line."""

@@ -49,7 +49,12 @@ async def closed(jobs: Jobs, id: str) -> Job:
     """The job once it is closed. Nobody counts as looking, so no previews are made for it. Raises UnknownJob."""
     loop = asyncio.get_running_loop()
     moved = asyncio.Event()
-    leave = jobs.subscribe(lambda change: change.id == id and loop.call_soon_threadsafe(moved.set) and None)
+
+    def told(change: Change) -> None:
+        if change.id == id:
+            loop.call_soon_threadsafe(moved.set)
+
+    leave = jobs.subscribe(told)
     try:
         while True:
             moved.clear()
@@ -102,8 +107,15 @@ def view(job: Job, language: str, *, preview: int = 0) -> dict[str, Any]:
         "timings": dict(result.timings) if result else {},
         "pictures": [
             {
-                "number": number, "width": each.width, "height": each.height, "seed": each.seed, "subseed": each.subseed,
-                "grid": each.grid, "saved": each.saved, "infotext": each.infotext, "media_type": each.media_type,
+                "number": number,
+                "width": each.width,
+                "height": each.height,
+                "seed": each.seed,
+                "subseed": each.subseed,
+                "grid": each.grid,
+                "saved": each.saved,
+                "infotext": each.infotext,
+                "media_type": each.media_type,
             }
             for number, each in enumerate(result.artifacts)
         ] if result else [],

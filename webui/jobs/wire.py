@@ -18,7 +18,7 @@ class NotStorable(TypeError):
 
 def pack(value: Any) -> Any:
     """JSON values for a noun. Raises NotStorable for anything that would not come back equal."""
-    if value is None or isinstance(value, bool | int | float | str) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return value.value

@@ -1,7 +1,7 @@
 """The one seam through which jobs reach the machine: (request, settings) go in, events come out.
 
-`Threads` is the default, because extensions' handlers touch the same model. `Spawned` runs the same jobs in a process of
-its own, through pipes that carry JSON values only. More devices or machines are more `Workers`.
+`Threads` is the default, because extensions' handlers touch the same model. `Spawned` runs the same jobs in a process
+of its own, through pipes that carry JSON values only. More devices or machines are more `Workers`.
 """
 
 import logging
@@ -28,7 +28,7 @@ class Kind:
     The runner is `run(request, *, settings, reporter, bench) -> Result`; `settings` is the flat snapshot.
     """
 
-    request: type
+    request: type[Any]
     target: str
 
 
@@ -86,11 +86,11 @@ class Spawned:
         self._bench = (bench, arguments)
         self._context = multiprocessing.get_context("spawn")
         self._process: Any = None
-        self._pipe: Connection | None = None
+        self._pipe: Any = None
         self._wish: Any = None
         self._lock = threading.Lock()
 
-    def _start(self) -> Connection:
+    def _start(self) -> Any:
         if self._process is not None and self._process.is_alive() and self._pipe is not None:
             return self._pipe
         ours, theirs = self._context.Pipe()

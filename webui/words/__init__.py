@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from webui.domain.errors import MapleError
 
@@ -46,9 +46,7 @@ def say(key: str, language: str, /, **fields: Any) -> str:
     if pair is None:
         return f"{key} {fields}" if fields else key
     text = pair[LANGUAGES.index(language_of(language))]
-    shown = {
-        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in fields.items()
-    }
+    shown = {name: _listed(value) for name, value in fields.items()}
     try:
         return text.format(**shown)
     except (KeyError, IndexError):
@@ -58,3 +56,8 @@ def say(key: str, language: str, /, **fields: Any) -> str:
 def explain(error: MapleError, language: str) -> str:
     """An error as a sentence: what, where, what to do next."""
     return say(error.key, language, **error.fields)
+
+
+def _listed(value: Any) -> Any:
+    """Lists as people write them."""
+    return ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list | tuple) else value

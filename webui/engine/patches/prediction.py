@@ -31,7 +31,9 @@ class Apart:
 
 
 class DowncastAlphas:
-    """`use_downcasted_alpha_bar`: alphas_cumprod as they were in fp16 before A1111 1.7. Equal to any other of its kind."""
+    """`use_downcasted_alpha_bar`: alphas_cumprod as they were in fp16 before A1111 1.7. Equal to any other of its
+    kind.
+    """
 
     def __init__(self) -> None:
         self._kept: Prediction | None = None
