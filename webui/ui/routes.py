@@ -235,12 +235,14 @@ def _pictures(router: APIRouter, services: Services) -> None:
             raise PictureGone(name=Path(found.path).name)
         return found, path
 
+    small = functools.lru_cache(maxsize=512)(thumbnail)
+
     @router.get("/picture/{id}/{number}")
     def picture(id: str, number: int, request: Request) -> Response:
         found, path = artifact(id, number, request)
         if "small" in request.query_params:
             stat = path.stat()
-            body = thumbnail(str(path), stat.st_mtime_ns)
+            body = small(str(path), stat.st_mtime_ns)
             return Response(body, media_type="image/webp", headers={"Cache-Control": FOREVER})
         kind = "attachment" if "download" in request.query_params else "inline"
         return FileResponse(
@@ -274,7 +276,6 @@ def _pictures(router: APIRouter, services: Services) -> None:
         return {"path": str(folder), "opened": local and opened(folder)}
 
 
-@functools.lru_cache(maxsize=512)
 def thumbnail(path: str, changed: int) -> bytes:
     """A small WebP of a picture, at most SMALL pixels a side. `changed`, the file's time, has a new file read anew."""
     del changed

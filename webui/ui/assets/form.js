@@ -11,8 +11,14 @@
     return new Promise((resolve, reject) => {
       const button = maple.at(`#${tab}_fill`);
       if (!button) { reject(new Error(`${tab} has no form`)); return; }
-      pending.push({ write, resolve });
+      const entry = { write, resolve };
+      pending.push(entry);
       button.click();
+      // A button that was drawn a moment ago may not be listened to yet.
+      const again = setInterval(() => {
+        if (pending.includes(entry)) maple.at(`#${tab}_fill`)?.click();
+        else clearInterval(again);
+      }, 400);
     });
   }
 
@@ -73,7 +79,8 @@
     };
     if (first || again) Object.assign(values, lists.now.quick);
     await write("txt2img", values);
-    if (again && known) known = quick(await read("txt2img"));
+    // What we wrote ourselves is no choice of the person: it is not to be kept on the server.
+    if (known) known = quick(await read("txt2img"));
     if (first) await offer(chosen.checkpoint, { quietly: true });
     document.dispatchEvent(new CustomEvent("maple:lists", { detail: lists }));
     return lists;
