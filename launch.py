@@ -657,6 +657,8 @@ def provide_chromium(environment: Environment) -> str:
     wanted = [] if find_chromium() else ["chromium"]
     if as_root and not subprocess_text(["fc-list", ":lang=zh-cn", "family"]):
         wanted += ["fontconfig", "fonts-noto-cjk"]
+    if as_root and not shutil.which("ip"):
+        wanted.append("iproute2")  # the tests that let two machines talk make a network of their own
     if as_root and wanted:
         tell("apt", what=" ".join(wanted))
         env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
