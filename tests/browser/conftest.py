@@ -6,9 +6,10 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`python -m webui` with a folder of its own, a small seeded checkpoint, and the project's own demo beside it."""
     root = tmp_path_factory.mktemp("绘画 工具(1)")
     save_small_checkpoint(root / "models" / "Stable-diffusion" / "small.safetensors")
+    with running(root, "--ckpt-dir", str(ROOT / "models" / "Stable-diffusion")) as made:
+        yield made
+
+
+@contextmanager
+def running(root: Path, *flags: str) -> Iterator[Server]:
+    """A server over `root` that ends with the block. Raises AssertionError with its log when it does not answer."""
     port = free_port()
-    demo = ROOT / "models" / "Stable-diffusion"
-    command = [sys.executable, "-m", "webui", "--port", str(port), "--data-dir", str(root), "--ckpt-dir", str(demo)]
+    command = [sys.executable, "-m", "webui", "--port", str(port), "--data-dir", str(root), *flags]
     environment = {name: value for name, value in os.environ.items() if name != "COMMANDLINE_ARGS"}
     log = (root / "server.log").open("w", encoding="utf-8")
     process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -77,6 +84,8 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             with urllib.request.urlopen(f"{url}/internal/choices", timeout=5):
                 return
+        except urllib.error.HTTPError:
+            return  # a sign-in is an answer too
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the server does not answer:\n{log.read_text('utf-8', 'replace')[-4000:]}")

@@ -1,12 +1,13 @@
 """The page as people see it: both languages, both themes, wide and narrow, and its tools."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Open, Server, visit
+from tests.browser.conftest import Open, Server, running, visit
 from tests.browser.steps import choose, form, generate, put, small_request
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
@@ -270,6 +271,33 @@ def test_many_pictures_are_walked_through_by_key(opened: Open) -> None:
     assert download.value.suggested_filename.endswith(".zip")
 
 
+def test_a_hundred_pictures_are_drawn_once_and_fetched_when_seen(opened: Open, watch: Any) -> None:
+    watch.expected.append("404")
+    page = opened("en-US")
+    small_request(page, steps=1)
+    generate(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/internal/picture/" in request.url else None)
+    page.evaluate(
+        """() => {
+            const job = structuredClone(maple.gallery.job);
+            job.id += "x";  // no thumbnail of it is there: each one asked for is counted
+            job.pictures = Array.from({length: 100}, (_, n) => ({...job.pictures[0], number: n, infotext: `picture ${n}`}));
+            maple.gallery.show(job);
+        }"""
+    )
+    page.wait_for_timeout(500)
+    assert page.locator("#txt2img_gallery .thumbnail-item").count() == 100
+    page.locator("#txt2img_gallery .thumbnail-item").nth(2).click()
+    page.evaluate("window.kept = document.querySelectorAll('.thumbnails .thumbnail-item')[50]")
+    for _ in range(10):
+        page.locator("#txt2img_gallery .thumbnails .selected").press("ArrowRight")
+    assert page.evaluate("maple.gallery.selected") == 12
+    assert page.evaluate("window.kept === document.querySelectorAll('.thumbnails .thumbnail-item')[50]")
+    assert page.locator("#html_info_txt2img .infotext p").inner_text() == "picture 12"
+    assert len([url for url in asked if "small" in url]) < 100
+
+
 def test_png_info_shows_what_a_picture_remembers_and_sends_it(server: Server, opened: Open) -> None:
     page = opened("en-US")
     small_request(page, text="a green square", steps=1, seed=31)
@@ -301,6 +329,22 @@ def test_settings_are_found_in_both_languages_changed_and_kept(opened: Open) -> 
     tab(fresh, "settings")
     fresh.locator("#settings_show_all_pages").click()
     assert fresh.locator("#setting_jpeg_quality").input_value() == "66"
+
+
+def test_the_page_stands_behind_the_sign_in(browser: Any, tmp_path: Path) -> None:
+    with running(tmp_path, "--gradio-auth", "ada:secret-word", "--skip-load-model-at-start") as guarded:
+        context = browser.new_context(locale="en-US")
+        page = context.new_page()
+        page.goto(guarded.url)
+        assert page.locator("#txt2img_generate").count() == 0
+        page.locator("input").first.fill("ada")
+        page.locator("input[type=password]").fill("secret-word")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#txt2img_generate")
+        page.locator("#maple_sign_out").click()
+        page.wait_for_selector("input[type=password]")
+        assert page.locator("#txt2img_generate").count() == 0
+        context.close()
 
 
 def test_events_that_do_not_come_through_are_replaced_by_asking(opened: Open, watch: Any) -> None:

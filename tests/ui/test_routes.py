@@ -217,6 +217,11 @@ def test_choices_name_models_styles_and_what_is_in_force(client: TestClient) -> 
     assert client.post("/internal/refresh/everything").status_code == 422
 
 
+def test_the_page_knows_who_is_signed_in(client: TestClient) -> None:
+    assert client.get("/internal/choices", headers=ADA).json()["account"] == "ada"
+    assert client.get("/internal/choices").json()["account"] == ""
+
+
 def test_a_style_is_saved_and_deleted(client: TestClient) -> None:
     body = {"name": "水彩", "prompt": "watercolour", "negative_prompt": ""}
     assert client.post("/internal/styles", json=body).status_code == 200

@@ -339,8 +339,9 @@ def _form(router: APIRouter, services: Services) -> None:
     tokenizer = functools.cache(ClipTokenizer)
 
     @router.get("/choices")
-    def offered() -> dict[str, Any]:
-        return choices(services)
+    def offered(request: Request) -> dict[str, Any]:
+        name = owner_of(request)
+        return choices(services) | {"account": "" if name == LOCAL else name}
 
     @router.post("/refresh/{kind}")
     def refresh(kind: Literal["checkpoint", "vae"]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ LABELS: dict[str, str] = {
     "Extensions": "扩展",
     "Generation": "生成",
     "Refresh the list": "刷新列表",
+    "Sign out": "退出登录",
     "Dark or light": "深色或浅色",
     "Close": "关闭",
     "Copy": "复制",

@@ -166,15 +166,23 @@
         draw();
       },
     });
+    const leave = maple.make("button", {
+      id: "maple_sign_out", class: "maple-plain", text: "Sign out", type: "button", hidden: true,
+      onclick: async () => { await fetch(maple.address("gate/sign-out"), { method: "POST" }); location.reload(); },
+    });
     const draw = () => {
+      const account = maple.form?.lists?.account ?? "";
+      leave.hidden = !account;
+      leave.title = account;
       languages.textContent = maple.language.now === "en" ? "中文" : "English";
       languages.title = maple.language.now === "en" ? "切换为简体中文" : "Switch to English";
       theme.textContent = isDark() ? "☀️" : "🌙";
     };
     document.addEventListener("maple:language", draw);
+    document.addEventListener("maple:lists", draw);
     new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     draw();
-    slot.replaceChildren(theme, languages);
+    slot.replaceChildren(theme, languages, leave);
   }
 
   maple.whenSeen("#maple_corner > *, #maple_corner", () => {

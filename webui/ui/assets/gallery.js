@@ -46,24 +46,41 @@
   function draw() {
     const stand = stage();
     if (!stand || !job) return;
-    const thumbs = job.pictures.map((made, n) => maple.make("button", {
-      class: `thumbnail-item${n === chosen ? " selected" : ""}`, type: "button", "data-n": n, "aria-label": `${n + 1}`,
-      onclick: () => choose(chosen === n ? -1 : n),
-    }, maple.make("img", { src: small(n), loading: "lazy", decoding: "async", alt: "", width: made.width, height: made.height })));
-    if (chosen < 0) {
-      const columns = Math.max(1, Math.min(6, Math.ceil(Math.sqrt(job.pictures.length))));
-      const grid = maple.make("div", { class: "grid-wrap" }, ...thumbs);
-      grid.style.setProperty("--columns", columns);
-      stand.replaceChildren(grid);
-    } else {
-      const made = job.pictures[chosen];
-      const large = maple.make("img", { class: "large", src: picture(chosen), alt: "", width: made.width, height: made.height, onclick: () => lightbox(chosen) });
-      const strip = job.pictures.length > 1 ? maple.make("div", { class: "thumbnails" }, ...thumbs) : null;
-      stand.replaceChildren(maple.make("div", { class: "preview" }, large), ...(strip ? [strip] : []));
-      const mark = maple.at(".selected", stand);
-      if (mark) strip.scrollLeft = mark.offsetLeft - strip.clientWidth / 2 + mark.clientWidth / 2;
-    }
+    const drawn = `${job.id} ${job.pictures.length} ${chosen < 0 ? "grid" : "large"}`;
+    // Walking through many pictures changes one picture and one mark; thumbnails are not made anew.
+    if (stand.dataset.drawn !== drawn) stand.replaceChildren(...(chosen < 0 ? [grid()] : [large(), strip()]));
+    stand.dataset.drawn = drawn;
+    if (chosen >= 0) mark(stand);
     describe();
+  }
+
+  function thumbnails() {
+    return job.pictures.map((made, n) => maple.make("button", {
+      class: "thumbnail-item", type: "button", "data-n": n, "aria-label": `${n + 1}`, onclick: () => choose(chosen === n ? -1 : n),
+    }, maple.make("img", { src: small(n), loading: "lazy", decoding: "async", alt: "", width: made.width, height: made.height })));
+  }
+
+  function grid() {
+    const element = maple.make("div", { class: "grid-wrap" }, ...thumbnails());
+    element.style.setProperty("--columns", Math.max(1, Math.min(6, Math.ceil(Math.sqrt(job.pictures.length)))));
+    return element;
+  }
+
+  const large = () => maple.make("div", { class: "preview" }, maple.make("img", { class: "large", alt: "", onclick: () => lightbox(chosen) }));
+
+  const strip = () => maple.make("div", { class: "thumbnails", hidden: job.pictures.length < 2 }, ...(job.pictures.length > 1 ? thumbnails() : []));
+
+  /** Show the chosen picture large and mark its thumbnail. */
+  function mark(stand) {
+    const made = job.pictures[chosen];
+    const image = maple.at(".large", stand);
+    if (image.src !== picture(chosen)) image.src = picture(chosen);
+    image.width = made.width;
+    image.height = made.height;
+    maple.all(".thumbnail-item", stand).forEach((thumb, n) => thumb.classList.toggle("selected", n === chosen));
+    const row = maple.at(".thumbnails", stand);
+    const thumb = maple.at(".selected", row);
+    if (thumb) row.scrollLeft = thumb.offsetLeft - row.clientWidth / 2 + thumb.clientWidth / 2;
   }
 
   function choose(n) {
