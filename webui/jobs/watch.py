@@ -5,7 +5,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from webui.domain import Job, JobState
@@ -13,11 +14,9 @@ from webui.jobs.queue import Change, Jobs
 from webui.words import say
 
 
-async def changes(jobs: Jobs, id: str, *, pause: float = 0.1, beat: float = 15.0) -> AsyncIterator[Job | None]:
-    """The job now and after each change, at most one in `pause` seconds, until it is closed.
-
-    None comes as a heartbeat after `beat` quiet seconds. Raises UnknownJob at the first step.
-    """
+@contextmanager
+def _moves(jobs: Jobs, id: str) -> Generator[asyncio.Event]:
+    """An event that is set whenever the job changes, for the running loop."""
     loop = asyncio.get_running_loop()
     moved = asyncio.Event()
 
@@ -27,6 +26,17 @@ async def changes(jobs: Jobs, id: str, *, pause: float = 0.1, beat: float = 15.0
 
     leave = jobs.subscribe(told)
     try:
+        yield moved
+    finally:
+        leave()
+
+
+async def changes(jobs: Jobs, id: str, *, pause: float = 0.1, beat: float = 15.0) -> AsyncIterator[Job | None]:
+    """The job now and after each change, at most one in `pause` seconds, until it is closed.
+
+    None comes as a heartbeat after `beat` quiet seconds. Raises UnknownJob at the first step.
+    """
+    with _moves(jobs, id) as moved:
         while True:
             moved.clear()
             jobs.look(id)
@@ -41,29 +51,17 @@ async def changes(jobs: Jobs, id: str, *, pause: float = 0.1, beat: float = 15.0
                 except TimeoutError:
                     jobs.look(id)
                     yield None
-    finally:
-        leave()
 
 
 async def closed(jobs: Jobs, id: str) -> Job:
     """The job once it is closed. Nobody counts as looking, so no previews are made for it. Raises UnknownJob."""
-    loop = asyncio.get_running_loop()
-    moved = asyncio.Event()
-
-    def told(change: Change) -> None:
-        if change.id == id:
-            loop.call_soon_threadsafe(moved.set)
-
-    leave = jobs.subscribe(told)
-    try:
+    with _moves(jobs, id) as moved:
         while True:
             moved.clear()
             job = await asyncio.to_thread(jobs.get, id)
             if job.state.final:
                 return job
             await moved.wait()
-    finally:
-        leave()
 
 
 def eta(job: Job, *, now: float | None = None) -> float | None:
