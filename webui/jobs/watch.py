@@ -6,7 +6,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from webui.domain import Job, JobState
@@ -22,7 +22,8 @@ def _moves(jobs: Jobs, id: str) -> Generator[asyncio.Event]:
 
     def told(change: Change) -> None:
         if change.id == id:
-            loop.call_soon_threadsafe(moved.set)
+            with suppress(RuntimeError):  # the loop has ended with its server
+                loop.call_soon_threadsafe(moved.set)
 
     leave = jobs.subscribe(told)
     try:
