@@ -17,7 +17,7 @@ from webui.demo.sample import sample, save_grid
 LESSONS = {
     lesson.name: lesson
     for lesson in (
-        unet.Lesson(name="unet-64", size=64, pictures=12000, steps=1200, batch=32, rate=1.2e-3),
+        unet.Lesson(name="unet-64", size=64, pictures=12000, steps=1600, batch=16, rate=1.2e-3),
         unet.Lesson(name="unet-128", size=128, pictures=12000, steps=4000, batch=16, rate=9e-4, after="unet-64"),
     )
 }

@@ -54,7 +54,7 @@ def latents(
     vae = load_vae().to(device).eval()
     found = []
     with torch.no_grad():
-        for part in tqdm(list(blocks(count, 64)), f"encode {size}", mininterval=5):
+        for part in tqdm(list(blocks(count, 16)), f"encode {size}", mininterval=5):
             batch = to_tensor(pictures[part]).to(device)
             if size < batch.shape[-1]:
                 batch = torch.nn.functional.avg_pool2d(batch, batch.shape[-1] // size)
