@@ -57,6 +57,10 @@ class LoadedModel:
     """What `preview` has worked out or loaded for this model."""
     apart: bool = False
     """Every call in a forward of its own."""
+    kept: dict[Any, Any] = field(default_factory=dict)
+    """What patches have put aside while they are worn, by patch."""
+    patch_calls: int = 0
+    """How often a patch was put on or taken off."""
     _worn: tuple[Patch, ...] = ()
     _depth: int = 0
     _most_rows: int | None = None
@@ -164,12 +168,26 @@ class LoadedModel:
         self._change(())
 
     def _change(self, wanted: tuple[Patch, ...]) -> None:
-        for patch in reversed([patch for patch in self._worn if patch not in wanted]):
+        for patch in reversed(self._going(wanted)):
+            self.patch_calls += 1
             patch.take_off(self)
             self._worn = tuple(other for other in self._worn if other != patch)
-        for patch in [patch for patch in wanted if patch not in self._worn]:
-            patch.put_on(self)
-            self._worn = (*self._worn, patch)
+        for patch in wanted:
+            if patch not in self._worn:
+                self.patch_calls += 1
+                patch.put_on(self)
+                self._worn = (*self._worn, patch)
+
+    def _going(self, wanted: tuple[Patch, ...]) -> list[Patch]:
+        """What must come off: all that is not wanted, and what was merged into weights above something merged."""
+        going: list[Patch] = []
+        uncovered = False
+        for patch in self._worn:
+            merges = getattr(patch, "merges", False)
+            if patch not in wanted or (merges and uncovered):
+                going.append(patch)
+                uncovered = uncovered or merges
+        return going
 
     def take_notes(self) -> list[tuple[str, dict[str, Any]]]:
         """What happened that the person should know, once."""

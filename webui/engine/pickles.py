@@ -450,6 +450,9 @@ def _flattened(path: Path, value: Any) -> tuple[dict[str, Entry], dict[str, Any]
             entries[name] = _entry(name, item)
         elif isinstance(item, dict) and name.count(".") < 64:
             stack += [(f"{name}.{key}", below) for key, below in reversed(item.items())]
+        elif isinstance(item, list | tuple) and name.count(".") < 64:
+            # A hypernetwork keeps its pairs so.
+            stack += [(f"{name}.{number}", below) for number, below in reversed(list(enumerate(item)))]
         elif isinstance(item, int | float | str):
             extra[name] = item
     return entries, extra

@@ -1,7 +1,9 @@
-"""What a model can wear for a while: tiling now; adapters, networks and attention changes later.
+"""What a model can wear for a while: adapters merged into its weights, hypernetworks, tiling, ways of being asked.
 
 A patch is a frozen value, equal by value, with `put_on(model)` and `take_off(model)`; after taking off, the model's
-weights and answers are what they were, bit for bit. Add one: a module here with such a class.
+weights and answers are what they were, bit for bit. What it puts aside lies in `model.kept` under the patch; one that
+changes weights says `merges = True`. Add one: a module here with such a class; a kind of adapter: its formula in
+`deltas`, its names in `layers`.
 """
 
 from typing import TYPE_CHECKING, Protocol
