@@ -118,6 +118,11 @@ class Catalog:
         """Rises with every change of what is listed."""
         return self._version
 
+    @property
+    def hashes(self) -> bool:
+        """False with --no-hashing: then none is computed."""
+        return self._hashes
+
     def models(self, kind: ModelKind) -> list[ModelRecord]:
         """What can be chosen, in A1111's order."""
         return list(self._snapshot(kind).records)

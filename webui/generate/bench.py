@@ -9,11 +9,14 @@ import torch
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
+from webui.catalog.embeddings import Embeddings
+from webui.catalog.lora_hashes import LoraHashes
 from webui.domain import ModelKind
 from webui.domain.errors import MapleError
 from webui.engine import device as devices
 from webui.engine.cache import ModelCache
 from webui.engine.conditioning import ConditioningCache
+from webui.engine.embeddings import Shelves
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.settings import Settings
@@ -31,6 +34,9 @@ class Bench:
     hooks: Hooks
     models: ModelCache
     conditioning: ConditioningCache = field(default_factory=ConditioningCache)
+    embeddings: Embeddings = field(default_factory=Embeddings)
+    shelves: Shelves = field(default_factory=Shelves)
+    lora_hashes: LoraHashes = field(default_factory=LoraHashes)
     previews: tuple[Path, ...] = ()
 
     def close(self) -> None:

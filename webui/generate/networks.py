@@ -1,0 +1,189 @@
+"""`<lora:name:0.8>` and `<hypernet:name>` in a prompt: tags → files of the catalog → patches, and what is told of them.
+
+The tags of the first prompt of each batch count for the whole batch, as in A1111. Nothing here fails a run: a tag that
+cannot be followed is left out and said. Add a kind: its row in `KINDS` and its patch in `patches`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from webui.catalog import Catalog
+from webui.catalog.lora_hashes import DIGITS, LoraHashes
+from webui.domain import Family, ModelKind, ModelRecord
+from webui.domain.errors import ModelGone, UnknownModel
+from webui.engine.model import LoadedModel
+from webui.engine.patches import Patch
+from webui.engine.patches.hypernetwork import Hypernetwork, Hypernetworks
+from webui.engine.patches.lora import Lora, Merged
+from webui.prompt.compose import split_and
+from webui.prompt.networks import NetworkTag, extract
+from webui.prompt.schedule import schedule
+
+Note = tuple[str, dict[str, Any]]
+
+KINDS: Mapping[str, ModelKind] = {
+    "lora": ModelKind.LORA,
+    "lyco": ModelKind.LORA,
+    "hypernet": ModelKind.HYPERNETWORK,
+}
+"""First words of a tag → what it names."""
+EXAMPLES = {ModelKind.LORA: "<lora:{name}:0.8>", ModelKind.HYPERNETWORK: "<hypernet:{name}:0.8>"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """One tag followed. `name`: as it was written."""
+
+    record: ModelRecord
+    name: str
+    te: float = 1.0
+    unet: float = 1.0
+    """A hypernetwork's one strength."""
+    dyn: int | None = None
+
+
+def named(prompt: str, catalog: Catalog, checkpoint: ModelRecord) -> tuple[list[Network], list[Note]]:
+    """The networks a prompt names for that checkpoint, in order, and what the person should know of the others."""
+    found: list[Network] = []
+    notes: list[Note] = []
+    for tag in extract(prompt)[1]:
+        answer = _followed(tag, catalog, checkpoint)
+        if isinstance(answer, Network):
+            found.append(answer)
+        else:
+            notes.append(answer)
+    return found, notes
+
+
+def notes(prompts: Iterable[str], catalog: Catalog, checkpoint: ModelRecord) -> list[Note]:
+    """What is to be said of these prompts' tags, each thing once."""
+    told: list[Note] = []
+    for prompt in dict.fromkeys(prompts):
+        told += [note for note in named(prompt, catalog, checkpoint)[1] if note not in told]
+    return told
+
+
+def _followed(tag: NetworkTag, catalog: Catalog, checkpoint: ModelRecord) -> Network | Note:
+    written = ":".join((tag.kind, *tag.items))
+    kind = KINDS.get(tag.kind)
+    if kind is None:
+        return "network_not_yet", {"tag": written}
+    try:
+        record = catalog.need(kind, tag.name)
+    except UnknownModel as unknown:
+        return "network_unknown", {"tag": written, **{key: unknown.fields[key] for key in ("searched", "closest")}}
+    except ModelGone as gone:
+        return "network_gone", {"tag": written, "path": gone.fields["path"]}
+    if not fits(record.family, checkpoint.family):
+        return "network_misfit", {
+            "name": record.stem, "family": record.family.value, "model": checkpoint.stem,
+            "needed": checkpoint.family.value, "fitting": _fitting(kind, catalog, checkpoint),
+        }  # fmt: skip
+    try:
+        return _with_strengths(tag, kind, record)
+    except ValueError:
+        return "network_bad_number", {"tag": written, "example": EXAMPLES[kind].format(name=tag.name)}
+
+
+def fits(family: Family, wanted: Family) -> bool:
+    """Whether an adapter of one family is for models of another. What is not known is tried."""
+    return Family.UNKNOWN in (family, wanted) or family is wanted
+
+
+def _fitting(kind: ModelKind, catalog: Catalog, checkpoint: ModelRecord) -> list[str]:
+    same = [record.stem for record in catalog.models(kind) if record.family is checkpoint.family]
+    return same[:3] or ["-"]
+
+
+def _with_strengths(tag: NetworkTag, kind: ModelKind, record: ModelRecord) -> Network:
+    """Positions te, unet, dyn, each also by name; unet is te's when not given. Raises ValueError."""
+    given, named = dict(enumerate(tag.positional)), tag.named
+    if kind is ModelKind.HYPERNETWORK:
+        strength = _number(given.get(1, 1.0))
+        return Network(record=record, name=tag.name, te=0.0, unet=strength)
+    te = _number(named.get("te", given.get(1, 1.0)))
+    unet = _number(named.get("unet", given.get(2, te)))
+    dyn = named.get("dyn", given.get(3))
+    return Network(record=record, name=tag.name, te=te, unet=unet, dyn=None if dyn is None else int(dyn))
+
+
+def _number(text: str | float) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def patches(found: Sequence[Network]) -> list[Patch]:
+    """What a model wears for these."""
+    loras, hypernetworks = _loras(found), _of(found, ModelKind.HYPERNETWORK)
+    worn: list[Patch] = []
+    if loras:
+        worn.append(Merged(loras))
+    if hypernetworks:
+        worn.append(
+            Hypernetworks(
+                tuple(
+                    Hypernetwork(
+                        path=each.record.path, strength=each.unet, size=each.record.size, mtime_ns=each.record.mtime_ns
+                    )
+                    for each in hypernetworks
+                )
+            )
+        )
+    return worn
+
+
+def worn_by_text(found: Sequence[Network]) -> tuple[Lora, ...]:
+    """What the text encoder is changed by: text states depend on it."""
+    return tuple(lora.of_text for lora in _loras(found) if lora.of_text is not None)
+
+
+def worn_notes(model: LoadedModel, worn: Iterable[Patch]) -> list[Note]:
+    """How well what is worn fits."""
+    return [note for patch in worn if isinstance(patch, Merged | Hypernetworks) for note in patch.notes(model)]
+
+
+def hashes(found: Sequence[Network], known: LoraHashes, catalog: Catalog) -> dict[str, str]:
+    """`Lora hashes` as infotexts have it; empty when no hash is known."""
+    told = {
+        _plain(each.name): known.short(each.record, catalog)
+        for each in _of(found, ModelKind.LORA)
+    }  # fmt: skip
+    return _listed("Lora hashes", told)
+
+
+def texts_of(prompts: Iterable[str], negatives: Iterable[str], *, steps: int) -> list[str]:
+    """Every plain text these prompts (without tags) and negative prompts become in the course of a pass."""
+    parts = [part for prompt in prompts for part, _ in split_and(prompt)]
+    return [variant for part in dict.fromkeys([*parts, *negatives]) for _, variant in schedule(part, steps)]
+
+
+def embedding_hashes(used: Iterable[tuple[str, ModelRecord]], catalog: Catalog) -> dict[str, str]:
+    """`TI hashes` as infotexts have it; empty when no hash is known."""
+    return _listed("TI hashes", {_plain(name): catalog.hash(record)[:DIGITS] for name, record in used})
+
+
+def _listed(key: str, told: Mapping[str, str]) -> dict[str, str]:
+    text = ", ".join(f"{name}: {digits}" for name, digits in told.items() if digits)
+    return {key: text} if text else {}
+
+
+def _plain(name: str) -> str:
+    return name.replace(":", "").replace(",", "")
+
+
+def _of(found: Sequence[Network], kind: ModelKind) -> list[Network]:
+    return [each for each in found if each.record.kind is kind]
+
+
+def _loras(found: Sequence[Network]) -> tuple[Lora, ...]:
+    return tuple(
+        Lora(
+            path=each.record.path, te=each.te, unet=each.unet, dyn=each.dyn, size=each.record.size,
+            mtime_ns=each.record.mtime_ns,
+        )
+        for each in _of(found, ModelKind.LORA)
+    )  # fmt: skip
