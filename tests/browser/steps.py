@@ -51,15 +51,17 @@ def idle(page: Page, patience: int = 120_000) -> None:
 
 
 def generate(page: Page, patience: int = 120_000) -> dict[str, Any]:
-    """Click Generate and wait for the pictures; the job that made them."""
-    before = page.evaluate("maple.gallery.job?.id ?? null")
+    """Click Generate and wait until the job has ended; it must have ended well."""
+    before = page.evaluate("maple.jobs.last?.id ?? null")
     page.locator("#txt2img_generate").click()
     page.wait_for_function(
-        "before => maple.gallery.job && maple.gallery.job.id !== before && !maple.jobs.followed",
+        "before => maple.jobs.last && maple.jobs.last.id !== before && !maple.jobs.followed",
         arg=before,
         timeout=patience,
     )
-    return json.loads(page.evaluate("JSON.stringify(maple.gallery.job)"))
+    made = json.loads(page.evaluate("JSON.stringify(maple.jobs.last)"))
+    assert made["state"] == "done", made["error"]
+    return made
 
 
 def drop(page: Page, selector: str, name: str, body: bytes) -> None:

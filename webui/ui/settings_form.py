@@ -11,6 +11,7 @@ SECTIONS = {
     "paths": "Paths for saving",
     "model": "Stable Diffusion",
     "sampling": "Sampler parameters",
+    "upscaling": "Upscaling",
     "previews": "Live previews",
     "infotext": "Infotext",
     "page": "User interface",

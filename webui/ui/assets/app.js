@@ -133,7 +133,6 @@
     maple.tell(maple.say("copied"), "good");
   };
 
-  maple.remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
   maple.remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* nothing lost but the memory */ } };
 
   // --- tabs, theme, language

@@ -29,7 +29,7 @@
   function show(finished) {
     const same = job && job.id === finished.id;
     finished = withoutGrid(finished);
-    if (!finished.pictures.length && finished.state === "failed") return;
+    if (!finished.pictures.length) return; // what was made before stays in sight
     job = finished;
     picked = picked && same;
     if (!picked || chosen >= job.pictures.length) chosen = job.pictures.length === 1 ? 0 : -1;

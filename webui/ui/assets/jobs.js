@@ -5,11 +5,15 @@
   const FINAL = new Set(["done", "stopped", "failed"]);
   let followed = null; // {id, job, source, timer, revision}
   let forever = false;
+  let last = null; // the job that ended last, however it ended
   let stopping = false;
+  let submitting = false; // a second click on its way is no second job
 
   const final = (job) => FINAL.has(job.state);
 
   async function generate(tab, values) {
+    if (submitting) return;
+    submitting = true;
     maple.form.keep(values);
     await maple.attempt(async () => {
       maple.gallery.log("");
@@ -23,6 +27,7 @@
       if (!followed) follow(job);
       else maple.tell(maple.say("queued_behind", { count: job.position + 1 }));
     });
+    submitting = false;
   }
 
   /** Watch a job until it is closed. Events first; when they fail, ask every second. */
@@ -101,6 +106,7 @@
   }
 
   function finished(job) {
+    last = job;
     maple.gallery.show(job);
     if (job.state === "failed") {
       forever = false;
@@ -248,7 +254,7 @@
 
   document.addEventListener("maple:language", () => { if (followed) progress(followed.job); });
 
-  maple.jobs = { generate, follow, overlay, attach, interrupt, get followed() { return followed; }, get forever() { return forever; } };
+  maple.jobs = { generate, follow, overlay, attach, interrupt, get followed() { return followed; }, get last() { return last; }, get forever() { return forever; } };
   maple.whenSeen("#txt2img_generate_box", () => overlay(Boolean(followed)));
   document.addEventListener("maple:ready", () => maple.attempt(attach));
 })();
