@@ -179,7 +179,7 @@ def test_webui_sh_starts_the_same_command_with_the_flags_of_webui_user_sh(tmp_pa
 
 @pytest.mark.skipif(os.name == "nt", reason="Debian")
 @pytest.mark.parametrize("root", [True, False])
-def test_chromium_and_a_cjk_font_come_from_debian_where_we_may(
+def test_chromium_a_cjk_font_and_ip_come_from_debian_where_we_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: bool
 ) -> None:
     """Debian is the outside world here: an apt-get that writes down what it was asked and leaves a browser behind."""
@@ -199,7 +199,7 @@ def test_chromium_and_a_cjk_font_come_from_debian_where_we_may(
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
     if root:
         assert launch.provide_chromium(launch.Environment(tmp_path / "venv")) == str(tools / "chromium")
-        assert said.read_text().splitlines()[-1].endswith("--no-install-recommends chromium fontconfig fonts-noto-cjk")
+        assert said.read_text().splitlines()[-1].endswith("--no-install-recommends chromium fontconfig fonts-noto-cjk iproute2")
     else:
         with pytest.raises(launch.SetupFailed, match="Chromium"):
             launch.provide_chromium(launch.Environment(tmp_path / "venv"))

@@ -92,7 +92,7 @@ def serve(root: Path) -> Iterator[Any]:
             server.end(signal.SIGKILL)
 
 
-LONG = {"prompt": "a", "steps": 60, "sampler": "Euler", "width": 64, "height": 64, "seed": 5, "batch_count": 2}
+LONG = {"prompt": "a", "steps": 30, "sampler": "Euler", "width": 64, "height": 64, "seed": 5, "batch_count": 2}
 
 
 def test_kill_nine_in_mid_picture_and_the_job_is_there_after_the_restart(serve: Any) -> None:
