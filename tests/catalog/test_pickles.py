@@ -265,3 +265,14 @@ def test_a_hypernetwork_as_a1111_saved_it(tmp_path: Path):
     assert found is not None
     assert (found.kind, found.family) == (ModelKind.HYPERNETWORK, Family.SD1)
     assert header.metadata == {"step": "20000", "name": "h"}
+
+
+@pytest.mark.torch
+def test_a_hypernetwork_of_the_first_weeks_is_one_too(tmp_path: Path):
+    import torch
+
+    one = {"linear1.weight": torch.zeros(1536, 768), "linear2.weight": torch.zeros(768, 1536)}
+    torch.save({768: (one, one)}, tmp_path / "h.pt")
+    found = identify(read_pickle(tmp_path / "h.pt")).found
+    assert found is not None
+    assert (found.kind, found.family) == (ModelKind.HYPERNETWORK, Family.SD1)

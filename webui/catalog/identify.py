@@ -14,7 +14,7 @@ from functools import cached_property
 from webui.catalog.header import Header, Tensor
 from webui.domain import Family, ModelFormat, ModelKind
 
-VERSION = 1
+VERSION = 2
 """Raise it when the rules change, and every file's header is read once more."""
 
 CONTEXT = {768: Family.SD1, 1024: Family.SD2, 2048: Family.SDXL, 1280: Family.SDXL_REFINER}
@@ -359,7 +359,7 @@ def _embedding(keys: Keys) -> Found | str:
     return Found(kind=ModelKind.EMBEDDING, family=family, variant="" if width in WORDS else f"width {width}")
 
 
-HYPER = re.compile(r"^(\d+)\.[01]\.linear\.\d+\.weight$")
+HYPER = re.compile(r"^(\d+)\.[01]\.linear(?:\.\d+|[12])\.weight$")
 
 
 def _hypernetwork(keys: Keys) -> Found | str:

@@ -124,6 +124,15 @@ class Dictionary(OrderedDict[Any, Any]):
         pass
 
 
+class Parameters(Dictionary):
+    """An `nn.ParameterDict`: what it holds stands in its module's state. The first embeddings were saved so."""
+
+    def __setstate__(self, state: object) -> None:
+        held = state.get("_parameters") if isinstance(state, dict) else None
+        if isinstance(held, dict):
+            self.update(held)
+
+
 @dataclass(slots=True)
 class Storage:
     """A run of numbers in the file. `source` is None until a legacy file's data part was walked."""
@@ -219,7 +228,7 @@ ALLOWED: Mapping[str, Any] = {
     "torch._utils._rebuild_parameter": Maker(_rebuild_parameter),
     "torch._utils._rebuild_parameter_with_state": Maker(_rebuild_parameter),
     "torch._tensor._rebuild_from_type_v2": Maker(_rebuild_from_type),
-    "torch.nn.modules.container.ParameterDict": Dictionary,
+    "torch.nn.modules.container.ParameterDict": Parameters,
     "torch.storage.UntypedStorage": None,
     "torch.UntypedStorage": None,
     **{f"torch.{name}": dtype for name, dtype in STORAGES.items()},
@@ -263,6 +272,9 @@ class Reader(pickle.Unpickler):
         return Husk
 
     def persistent_load(self, pid: Any, /) -> Any:
+        if isinstance(pid, tuple) and len(pid) > 1 and pid[0] == "module":
+            # The legacy form of a module's class: a stand-in already, with its source beside it.
+            return pid[1]
         return self._storage_of(pid)
 
 

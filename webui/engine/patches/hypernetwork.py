@@ -65,8 +65,8 @@ class Hypernetworks:
         for attention in (module for module in model.unet.modules() if isinstance(module, Attention)):
             for place, layer in enumerate((attention.to_k, attention.to_v)):
                 for number, (network, pairs) in enumerate(read):
-                    steps = pairs.get(layer.in_features)
-                    if steps is None:
+                    steps = pairs.get(layer.in_features) if layer is not None else None
+                    if layer is None or steps is None:
                         continue
                     used.add(number)
                     change = partial(_changed, steps[place], network.strength)
