@@ -91,7 +91,10 @@ def test_an_infotext_fills_what_the_request_leaves_out(client: TestClient) -> No
         ({"steps": -1}, 422, "steps"),
         ({"prompt": "x" * 10_000_000}, 422, "100000"),
         ({"prompt": ["a", "b"]}, 422, ""),
-        ({"enable_hr": True}, 422, "enable_hr"),
+        ({"enable_hr": True, "hr_upscaler": "Nope"}, 422, "Nope"),
+        ({"enable_hr": True, "hr_scale": 100}, 422, "hires.scale"),
+        ({"enable_hr": True, "denoising_strength": 2}, 422, "hires.denoising_strength"),
+        ({"enable_hr": True, "hr_sampler_name": "UniPC", "hr_second_pass_steps": 2}, 422, "UniPC"),
         ({"script_name": "X/Y/Z plot"}, 422, "script_name"),
         ({"sampler_name": "UniPC", "steps": 2}, 422, "UniPC"),
         ({"override_settings": {"outdir_txt2img_samples": "/etc"}}, 403, "outdir"),
@@ -103,6 +106,20 @@ def test_bad_input_gets_a_status_and_a_sentence(
     answer = client.post("/sdapi/v1/txt2img", json=ASKED | change)
     assert answer.status_code == status
     assert says in json.dumps(answer.json()["detail"])
+
+
+def test_the_second_pass_is_asked_for_with_a1111s_names(client: TestClient) -> None:
+    asked = {"enable_hr": True, "hr_resize_x": 96, "hr_upscaler": "Lanczos", "denoising_strength": 0.5}
+    answer = client.post("/sdapi/v1/txt2img", json=ASKED | {"width": 64, "height": 64} | asked).json()
+    info = json.loads(answer["info"])
+    assert info["extra_generation_params"]["Hires resize"] == "96x0"
+    again = client.post("/sdapi/v1/txt2img", json={"infotext": info["infotexts"][0]}).json()
+    assert json.loads(again["info"])["infotexts"] == info["infotexts"]
+
+
+def test_what_enlarges_is_listed(client: TestClient) -> None:
+    assert [each["name"] for each in client.get("/sdapi/v1/upscalers").json()[:3]] == ["None", "Lanczos", "Nearest"]
+    assert {"name": "Latent (nearest-exact)"} in client.get("/sdapi/v1/latent-upscale-modes").json()
 
 
 def test_errors_speak_the_readers_language(client: TestClient) -> None:

@@ -27,6 +27,7 @@ A1111_DEFAULTS = {
     "grid_only_if_multiple": True, "grid_prevent_empty_spots": False, "n_rows": -1, "enable_pnginfo": True,
     "save_txt": False, "jpeg_quality": 80, "webp_lossless": False, "export_for_4chan": True,
     "img_downscale_threshold": 4.0, "target_side_length": 4000, "img_max_size_mp": 200, "save_incomplete_images": False,
+    "save_images_before_highres_fix": False, "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8,
     "save_to_dirs": True, "grid_save_to_dirs": True, "directories_filename_pattern": "[date]",
     "directories_max_prompt_words": 8, "outdir_samples": "", "outdir_txt2img_samples": "outputs/txt2img-images",
     "outdir_grids": "", "outdir_txt2img_grids": "outputs/txt2img-grids",

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import psutil
@@ -17,7 +18,8 @@ from webui.api.owner import owner_of
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
-from webui.domain import GenerationRequest, Job, JobState, ModelKind, ModelRecord, SamplerOptions, Wish
+from webui.catalog.upscalers import UPSCALERS
+from webui.domain import GenerationRequest, Hires, Job, JobState, ModelKind, ModelRecord, SamplerOptions, Wish
 from webui.domain.errors import BadInput, MapleError, NotFound, UnreadablePicture
 from webui.gallery.infotext import parameters as a1111_parameters
 from webui.gallery.infotext import read as read_infotext
@@ -101,7 +103,6 @@ class Txt2Img(BaseModel):
     def refuse_unbuilt(self) -> None:
         """Raises NotYet for what would otherwise be silently left out of the picture."""
         asked = {
-            "enable_hr": self.enable_hr,
             "restore_faces": self.restore_faces,
             "refiner_checkpoint": self.refiner_checkpoint,
             "firstpass_image": self.firstpass_image,
@@ -133,6 +134,7 @@ class Txt2Img(BaseModel):
             seed_resize_width=max(0, self.seed_resize_from_w),
             seed_resize_height=max(0, self.seed_resize_from_h),
             tiling=bool(self.tiling),
+            hires=self.hires(),
             options=SamplerOptions(
                 eta=self.eta, s_churn=self.s_churn, s_tmin=self.s_tmin, s_tmax=self.s_tmax, s_noise=self.s_noise,
                 s_min_uncond=self.s_min_uncond,
@@ -141,6 +143,30 @@ class Txt2Img(BaseModel):
             save=self.save_images and not self.do_not_save_samples,
             save_grid=self.save_images and not self.do_not_save_grid,
         )  # fmt: skip
+
+    def hires(self) -> Hires | None:
+        """The second pass, when one is asked for."""
+        if not self.enable_hr:
+            return None
+        strength = 0.75 if self.denoising_strength is None else self.denoising_strength
+        return Hires(
+            scale=self.hr_scale,
+            width=self.hr_resize_x,
+            height=self.hr_resize_y,
+            upscaler=self.hr_upscaler or "Latent",
+            steps=self.hr_second_pass_steps,
+            denoising_strength=strength,
+            sampler=same(self.hr_sampler_name, "Use same sampler"),
+            schedule=same(self.hr_scheduler, "Use same scheduler"),
+            checkpoint=same(self.hr_checkpoint_name, "Use same checkpoint"),
+            prompt=self.hr_prompt,
+            negative_prompt=self.hr_negative_prompt,
+        )
+
+
+def same(name: str | None, as_before: str) -> str:
+    """A name, "" for what A1111 says when it means the first pass's."""
+    return "" if name in (None, as_before) else str(name)
 
 
 class Images(BaseModel):
@@ -221,12 +247,23 @@ A1111_FIELDS = {
 }  # fmt: skip
 
 
+HIRES_FIELDS = {
+    "scale": "hr_scale", "width": "hr_resize_x", "height": "hr_resize_y", "upscaler": "hr_upscaler",
+    "steps": "hr_second_pass_steps", "denoising_strength": "denoising_strength", "sampler": "hr_sampler_name",
+    "schedule": "hr_scheduler", "checkpoint": "hr_checkpoint_name", "prompt": "hr_prompt",
+    "negative_prompt": "hr_negative_prompt",
+}  # fmt: skip
+
+
 def parameters(infotext: str, services: Services) -> dict[str, Any]:
     """An infotext as txt2img fields of A1111."""
     if not infotext.strip():
         return {}
     values, overrides = request_from(read_infotext(infotext), settings=services.settings.current, lookup=services.names)
     shown = {A1111_FIELDS.get(name, name): value for name, value in values.items()}
+    hires = shown.pop("hires", None)
+    if hires:
+        shown |= {"enable_hr": True} | {HIRES_FIELDS[name]: value for name, value in asdict(hires).items()}
     if overrides:
         shown["override_settings"] = {key: value for _, key, value in overrides}
     return {name: value for name, value in shown.items() if name in Txt2Img.model_fields}
@@ -403,6 +440,21 @@ def _lists(router: APIRouter, services: Services) -> None:
     def vae_list() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
         """VAE files."""
         return [{"model_name": each.filename, "filename": str(each.path)} for each in catalog.models(ModelKind.VAE)]
+
+    @router.get("/upscalers")
+    def upscaler_list() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
+        """What enlarges pictures: built-in ones, then models."""
+        built_in = [(row.name, None) for row in UPSCALERS if not row.latent]
+        models = [(each.stem, str(each.path)) for each in catalog.models(ModelKind.UPSCALER)]
+        return [
+            {"name": name, "model_name": None, "model_path": path, "model_url": None, "scale": 4}
+            for name, path in built_in + models
+        ]
+
+    @router.get("/latent-upscale-modes")
+    def latent_mode_list() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]
+        """What enlarges latents, for the second pass."""
+        return [{"name": row.name} for row in UPSCALERS if row.latent]
 
     @router.post("/refresh-checkpoints")
     def refresh_checkpoints() -> None:  # pyright: ignore[reportUnusedFunction]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from webui.api.errors import language
 from webui.api.owner import owner_of
-from webui.domain import GenerationRequest, Job, JobState, SamplerOptions, Wish
+from webui.domain import GenerationRequest, Hires, Job, JobState, SamplerOptions, Wish
 from webui.domain.errors import NotFound
 from webui.jobs import changes, view
 from webui.services import Services
@@ -25,6 +25,24 @@ class Options(BaseModel):
     s_tmax: float | None = None
     s_noise: float | None = None
     s_min_uncond: float | None = None
+
+
+class HiresPass(BaseModel):
+    """A second pass over the enlarged picture; "" and 0 mean "as in the first pass"."""
+
+    model_config = {"extra": "forbid"}
+
+    scale: float = 2.0
+    width: int = 0
+    height: int = 0
+    upscaler: str = "Latent"
+    steps: int = 0
+    denoising_strength: float = 0.7
+    sampler: str = ""
+    schedule: str = ""
+    checkpoint: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
 
 
 class Generation(BaseModel):
@@ -53,6 +71,7 @@ class Generation(BaseModel):
     seed_resize_width: int = 0
     seed_resize_height: int = 0
     tiling: bool = False
+    hires: HiresPass | None = None
     options: Options = Field(default_factory=Options)
     overrides: dict[str, Any] = Field(default_factory=dict)
     save: bool = True
@@ -60,10 +79,11 @@ class Generation(BaseModel):
 
     def request(self) -> GenerationRequest:
         """The domain's noun."""
-        values = self.model_dump(exclude={"options", "prompts", "styles"})
+        values = self.model_dump(exclude={"options", "prompts", "styles", "hires"})
         return GenerationRequest(
             **values, prompts=tuple(self.prompts), styles=tuple(self.styles),
             options=SamplerOptions(**self.options.model_dump()),
+            hires=Hires(**self.hires.model_dump()) if self.hires else None,
         )  # fmt: skip
 
 

@@ -163,3 +163,14 @@ def check_steps(row: SamplerRow, steps: int, options: Mapping[str, Any]) -> None
     order = int(options.get("unipc_order", 3)) if "unipc_order" in row.options else 1
     if len(range(0, TRAIN_STEPS, TRAIN_STEPS // asked)) < order:
         raise TooFewSteps(sampler=row.name, steps=steps, least=order)
+
+
+def part_of_steps(steps: int, strength: float, *, whole: bool) -> tuple[int, int]:
+    """(steps the schedule is laid out for, how many of them, from the end, are run), as A1111 counts them.
+
+    `whole`: `steps` are to be run, and the schedule is longer; otherwise a share of `steps` is run. `strength` 0..1.
+    """
+    strength = min(strength, 0.999)
+    if not whole:
+        return steps, int(strength * steps) + 1
+    return (int(steps / strength), steps) if strength > 0 else (steps, 0)

@@ -7,17 +7,19 @@ names it and export it here when more than one room speaks of it.
 from webui.domain.control import Control
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
-from webui.domain.plan import Pass, Picture, Plan, Stage
+from webui.domain.plan import Enlarge, Pass, Picture, Plan, Stage
 from webui.domain.progress import Progress, Reporter, ShuttingDown, Wish
 from webui.domain.registry import Registry
-from webui.domain.request import GenerationRequest, NoiseSource, SamplerOptions
+from webui.domain.request import GenerationRequest, Hires, NoiseSource, Refiner, SamplerOptions
 from webui.domain.result import Artifact, Result
 
 __all__ = [
     "Artifact",
     "Control",
+    "Enlarge",
     "Family",
     "GenerationRequest",
+    "Hires",
     "Job",
     "JobState",
     "ModelFormat",
@@ -28,6 +30,7 @@ __all__ = [
     "Picture",
     "Plan",
     "Progress",
+    "Refiner",
     "Registry",
     "Reporter",
     "Result",

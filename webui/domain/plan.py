@@ -15,6 +15,9 @@ class Picture:
     negative: str
     seed: int
     subseed: int
+    hires_prompt: str = ""
+    hires_negative: str = ""
+    """Of the second pass, when there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,17 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enlarge:
+    """How a pass comes by the picture it starts from: the last pass's, enlarged. Sizes in pixels, before cutting."""
+
+    upscaler: str
+    width: int
+    height: int
+    model: ModelRecord | None = None
+    """The upscaler's file, when it has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """One run of the sampler. Sizes in pixels, multiples of 8. `sampler` and `schedule` are canonical names."""
 
@@ -40,6 +54,10 @@ class Pass:
     cfg_scale: float
     stages: tuple[Stage, ...]
     noise_source: NoiseSource = NoiseSource.GPU
+    enlarge: Enlarge | None = None
+    """None: from noise alone."""
+    denoising_strength: float = 1.0
+    """How much of the picture a pass starts from is noise."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     """Every sampler and schedule option, resolved: eta_ancestral, s_churn, ensd, rho, beta_alpha, ..."""
 

@@ -27,6 +27,33 @@ class SamplerOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hires:
+    """A second pass over the enlarged picture. "" and 0 mean "as in the first pass"."""
+
+    scale: float = 2.0
+    """Used when neither width nor height is given."""
+    width: int = 0
+    """Pixels; one side alone keeps the proportions, both are filled and the rest is cut off."""
+    height: int = 0
+    upscaler: str = "Latent"
+    steps: int = 0
+    denoising_strength: float = 0.7
+    sampler: str = ""
+    schedule: str = ""
+    checkpoint: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refiner:
+    """A second checkpoint that takes over when `switch_at` (0 to 1) of the noise levels are behind."""
+
+    checkpoint: str
+    switch_at: float = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """A request for pictures. Sizes in pixels; `seed` -1 asks for a random one; `prompts`, one per picture, beats
     `prompt`.
@@ -55,6 +82,8 @@ class GenerationRequest:
     seed_resize_width: int = 0
     seed_resize_height: int = 0
     tiling: bool = False
+    hires: Hires | None = None
+    refiner: Refiner | None = None
     options: SamplerOptions = field(default_factory=SamplerOptions)
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings for this run alone, by our dotted key (`engine.noise_source`)."""

@@ -1,8 +1,9 @@
-"""The models a device holds: the last one stays, its VAE is exchanged alone, and one re-entrant lease guards it."""
+"""The models a device holds: those in use stay, a VAE is exchanged alone, and one re-entrant lease guards them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,9 +13,16 @@ from webui.domain.model import ModelRecord
 from webui.engine.device import Precision
 from webui.engine.loading import OnProgress
 from webui.engine.model import LoadedModel, load_model, open_model, wear_vae
+from webui.engine.upscale import Upscaler, load_upscaler
 
 Stamp = tuple[Path, int, int]
 """(path, size, mtime in ns): a file replaced under the same name is another model."""
+
+
+@dataclass(slots=True)
+class _Held:
+    model: LoadedModel
+    vae: Stamp | None
 
 
 class ModelCache:
@@ -26,9 +34,8 @@ class ModelCache:
         self.loads = 0
         self.vae_loads = 0
         self._lock = threading.RLock()
-        self._model: LoadedModel | None = None
-        self._stamp: Stamp | None = None
-        self._vae_stamp: Stamp | None = None
+        self._held: dict[Stamp, _Held] = {}
+        self._upscaler: tuple[Stamp, Upscaler] | None = None
 
     @contextmanager
     def lease(self) -> Iterator[None]:
@@ -38,40 +45,60 @@ class ModelCache:
 
     @property
     def current(self) -> LoadedModel | None:
-        """The model in memory, if any."""
-        return self._model
+        """The model asked for last, if any is in memory."""
+        return next((held.model for held in reversed(self._held.values())), None)
 
     def load(
-        self, checkpoint: ModelRecord, vae: ModelRecord | None, *, on_progress: OnProgress = lambda _fraction: None
+        self,
+        checkpoint: ModelRecord,
+        vae: ModelRecord | None,
+        *,
+        beside: Sequence[ModelRecord] = (),
+        on_progress: OnProgress = lambda _fraction: None,
     ) -> LoadedModel:
         """The model with that VAE (None: the checkpoint's own). Reads only what is not in memory yet.
 
-        A file that cannot be used is refused before the model in memory is given up. Raises what `open_model` and
-        `load_vae` raise.
+        `beside`: checkpoints that stay when they are in memory; every other is let go before a new one is read. A file
+        that cannot be used is refused before anything is given up. Raises what `open_model` and `load_vae` raise.
         """
         with self._lock:
             stamp, vae_stamp = _stamp(checkpoint), _stamp(vae) if vae else None
-            if self._model is None or self._stamp != stamp:
+            held = self._held.pop(stamp, None)
+            if held is None:
                 opened = open_model(checkpoint)
-                self.unload()
-                self._model = load_model(
-                    opened, vae, device=self.device, precision=self.precision, on_progress=on_progress
-                )
-                self._stamp, self._vae_stamp = stamp, vae_stamp
+                self._let_go_but({_stamp(record) for record in beside})
+                model = load_model(opened, vae, device=self.device, precision=self.precision, on_progress=on_progress)
+                held = _Held(model, vae_stamp)
                 self.loads += 1
-            elif self._vae_stamp != vae_stamp:
-                wear_vae(self._model, vae)
-                self._vae_stamp = vae_stamp
+            elif held.vae != vae_stamp:
+                self._held[stamp] = held  # a VAE that cannot be read must not cost the model
+                wear_vae(held.model, vae)
+                held.vae = vae_stamp
                 self.vae_loads += 1
-            self._model.record = checkpoint
-            return self._model
+                self._held.pop(stamp)
+            self._held[stamp] = held
+            held.model.record = checkpoint
+            return held.model
+
+    def upscaler(self, record: ModelRecord) -> Upscaler:
+        """The upscaler of that file, on the device; the last one stays. Raises what `load_upscaler` raises."""
+        with self._lock:
+            stamp = _stamp(record)
+            if self._upscaler is None or self._upscaler[0] != stamp:
+                half = self.precision.unet == torch.float16
+                self._upscaler = stamp, load_upscaler(record.path, device=self.device, half=half)
+            return self._upscaler[1]
 
     def unload(self) -> None:
         """Give the memory back."""
         with self._lock:
-            self._model = self._stamp = self._vae_stamp = None
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._upscaler = None
+            self._let_go_but(set())
+
+    def _let_go_but(self, kept: set[Stamp]) -> None:
+        self._held = {stamp: held for stamp, held in self._held.items() if stamp in kept}
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _stamp(record: ModelRecord) -> Stamp:

@@ -24,6 +24,10 @@ class Conditioning(Protocol):
         ...
 
 
+Switch = Callable[[Tensor, StepContext], tuple[Denoise, Conditioning] | None]
+"""(sigma (batch,), where the next call stands) → what to ask from now on, or None to go on as before."""
+
+
 class Guidance:
     """A `Guided` that counts its calls. `uncond` is the last negative answer; see `guided`."""
 
@@ -39,7 +43,9 @@ class Guidance:
         options: Mapping[str, Any],
         on_call: Callable[[StepContext], None] | None,
         wrap_guided: Callable[[Guided], Guided] | None,
+        switch: Switch | None,
     ) -> None:
+        self._switch = switch
         self._denoise = denoise
         self._conditioning = conditioning
         self._cfg_scale = cfg_scale
@@ -64,6 +70,8 @@ class Guidance:
         """x0 (batch, c, h, w) for x (batch, c, h, w) at sigma (batch,), in k-diffusion scale."""
         if self._on_call is not None:
             self._on_call(self.context)
+        if self._switch is not None and (other := self._switch(sigma, self.context)) is not None:
+            self._denoise, self._conditioning = other
         answer = self._answer(x, sigma)
         self.call += 1
         return answer
@@ -129,14 +137,23 @@ def guided(
     on_call: Callable[[StepContext], None] | None = None,
     wrap_denoise: Callable[[Denoise], Denoise] | None = None,
     wrap_guided: Callable[[Guided], Guided] | None = None,
+    switch: Switch | None = None,
 ) -> Guidance:
     """Guidance for one batch and one pass; make a new one for each.
 
     Options: s_min_uncond, s_min_uncond_all, skip_early_cond. `on_call` is told before each evaluation and may raise
-    to end the sampling. At cfg_scale 1 the negative prompt has no weight left and is not asked.
+    to end the sampling; `switch` may hand over to another model (the refiner). At cfg_scale 1 the negative prompt has
+    no weight left and is not asked.
     """
+    def wrapped(asked: Denoise) -> Denoise:
+        return wrap_denoise(asked) if wrap_denoise else asked
+
+    def switched(sigma: Tensor, context: StepContext) -> tuple[Denoise, Conditioning] | None:
+        other = switch(sigma, context) if switch else None
+        return None if other is None else (wrapped(other[0]), other[1])
+
     return Guidance(
-        wrap_denoise(denoise) if wrap_denoise else denoise,
+        wrapped(denoise),
         conditioning,
         cfg_scale=cfg_scale,
         batch=batch,
@@ -145,6 +162,7 @@ def guided(
         options=options or {},
         on_call=on_call,
         wrap_guided=wrap_guided,
+        switch=switched if switch else None,
     )
 
 

@@ -137,9 +137,9 @@ class LoadedModel:
             self.notes.append(("vae_retried_in_fp32", {"model": self.record.stem}))
         return pictures
 
-    def encode(self, pictures: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Latents fp32 of pictures (batch, 3, height, width) in [0, 1]; drawn with `generator`, the mean without."""
-        return vae_room.encode(self._vae(), pictures, scale=self.scale, generator=generator)
+    def encode(self, pictures: Tensor, *, seeds: Sequence[int] | None = None) -> Tensor:
+        """Latents fp32 of pictures (batch, 3, height, width) in [0, 1]; drawn with `seeds`, the mean without."""
+        return vae_room.encode(self._vae(), pictures, scale=self.scale, seeds=seeds)
 
     def _vae(self) -> AutoencoderKL:
         if self.vae is None:

@@ -4,7 +4,7 @@ Latents here are (batch, 4, height/8, width/8), already scaled to unit variance;
 fp32 in [0, 1].
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -145,11 +145,28 @@ def _finished(pictures: list[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: Tensor, *, scale: float, generator: torch.Generator | None = None) -> Tensor:
-    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: drawn from the posterior with `generator`,
-    its mean without.
+def encode(vae: AutoencoderKL, pictures: Tensor, *, scale: float, seeds: Sequence[int] | None = None) -> Tensor:
+    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: the mean, or with `seeds`, one per picture,
+    drawn from the posterior by each picture's own generator.
+
+    One picture at a time, as A1111. Raises OutOfMemory.
     """
     given: Any = (pictures * 2 - 1).to(device=vae.device, dtype=vae.dtype)
-    posterior: Any = vae.encode(given, return_dict=False)[0]
-    latents = posterior.mode() if generator is None else posterior.sample(generator)
-    return latents.float() * scale
+    latents: list[Tensor] = []
+    for number in range(len(pictures)):
+        posterior: Any = _posterior(vae, given[number : number + 1])
+        if seeds is None:
+            latents.append(posterior.mode())
+        else:
+            # On the CPU: the same picture on every card.
+            latents.append(posterior.sample(torch.Generator().manual_seed(seeds[number])))
+    return torch.cat(latents).float() * scale
+
+
+def _posterior(vae: AutoencoderKL, picture: Any) -> Any:
+    try:
+        return vae.encode(picture, return_dict=False)[0]
+    except RuntimeError as error:
+        if (failed := out_of_memory(error, doing="VAE", device=vae.device)) is not None:
+            raise failed from error
+        raise

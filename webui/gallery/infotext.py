@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from webui.domain import Hires
 from webui.domain.errors import BadInput
 from webui.settings import Settings, checked, declared, flat, infotext_labels
 
@@ -347,6 +348,19 @@ NUMBERS: dict[str, tuple[str, type]] = {
 """Infotext label → field of GenerationRequest."""
 
 
+HIRES_NUMBERS: dict[str, tuple[str, type]] = {
+    "Hires upscale": ("scale", float),
+    "Hires resize-1": ("width", int),
+    "Hires resize-2": ("height", int),
+    "Hires steps": ("steps", int),
+    "Denoising strength": ("denoising_strength", float),
+}
+HIRES_TEXTS = {
+    "Hires upscaler": "upscaler", "Hires prompt": "prompt", "Hires negative prompt": "negative_prompt",
+}  # fmt: skip
+"""Infotext label → field of Hires."""
+
+
 def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> tuple[dict[str, Any], list[Override]]:
     """What a pasted text puts into the form: values by field of GenerationRequest, and overrides for what differs from
     the settings. Fields that cannot be understood are left as they are in the form.
@@ -372,7 +386,33 @@ def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> t
         values |= _sampler(kept["Sampler"], kept.get("Schedule type", "Automatic"), lookup)
     elif "Schedule type" in infotext.fields and "Schedule type" in kept:
         values["schedule"] = kept["Schedule type"]
+    if infotext.fields and "Hires upscaler" not in skipped:
+        values["hires"] = _hires(kept, lookup)
     return values, _overrides(kept, settings, lookup)
+
+
+def _hires(kept: Mapping[str, str], lookup: Lookup) -> Hires | None:
+    """The second pass, or None when the text tells of no second pass."""
+    # What is left out has a default by now, a size of 0 and "Use same …".
+    kept = {label: text for label, text in kept.items() if not text.startswith("Use same ")}
+    if not ("Hires upscale" in kept or "Hires upscaler" in kept or _number(kept.get("Hires resize-1"), int)):
+        return None
+    values: dict[str, Any] = {}
+    for label, (name, kind) in HIRES_NUMBERS.items():
+        number = _number(kept.get(label), kind)
+        if number is not None:
+            values[name] = number
+    for label, name in HIRES_TEXTS.items():
+        if label in kept:
+            values[name] = kept[label]
+    if "Hires sampler" in kept or "Hires schedule type" in kept:
+        schedule = kept.get("Hires schedule type", "Automatic")
+        known = _sampler(kept.get("Hires sampler", kept.get("Sampler", "")), schedule, lookup)
+        values["schedule"] = known["schedule"]
+        values["sampler"] = known.get("sampler", "") if "Hires sampler" in kept else ""
+    if "Hires checkpoint" in kept:
+        values["checkpoint"] = lookup.checkpoint(kept["Hires checkpoint"]) or ""
+    return Hires(**values)
 
 
 def _prompts(found: Mapping[str, str], mode: str, lookup: Lookup) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """Decoded pictures become files that remember how they were made."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from webui import __version__
 from webui.domain import Artifact, ModelRecord, Picture, Result
@@ -17,7 +15,7 @@ from webui.gallery.filenames import BatchPlace
 from webui.gallery.infotext import InfotextFields, write
 from webui.gallery.save import grid as make_grid
 from webui.gallery.save import grid_fits
-from webui.generate.batch import Batch, Run, sampler_row
+from webui.generate.batch import Batch, Run, sampler_row, schedule_used, to_image
 from webui.jobs.wire import NotStorable, pack
 from webui.settings import declared
 from webui.settings.groups import Sampling
@@ -40,6 +38,7 @@ class Finish:
         self._began = datetime.now()
         self._schedule = ""
         self._uneven = False
+        self._hashes: Mapping[str, str] = {}
 
     def has(self, pictures: Sequence[Picture]) -> bool:
         """True when an earlier attempt finished all of these; they are then taken over."""
@@ -54,7 +53,9 @@ class Finish:
 
     def add(self, batch: Batch, *, number: int) -> None:
         """One batch of decoded pictures. Raises DiskFull and what saving raises."""
-        self._schedule, self._uneven = batch.schedule, batch.uneven
+        self._schedule, self._uneven, self._hashes = batch.schedule, batch.uneven, batch.hashes
+        if batch.before is not None:
+            self._save_before(batch, iteration=number)
         for place, (picture, tensor) in enumerate(zip(batch.pictures, batch.images, strict=True)):
             image = self._run.bench.hooks.transform("transform_image", to_image(tensor), "image", picture=picture)
             before = self._made_before(picture)
@@ -87,11 +88,23 @@ class Finish:
 
     def _save(self, image: Image.Image, picture: Picture, batch: Batch, *, index: int, iteration: int) -> Artifact:
         run, saving = self._run, self._run.settings.saving
-        fields = self.fields(picture, batch.noise_source, size=image.size, schedule=batch.schedule, uneven=batch.uneven)
+        fields = self.fields(picture, batch.noise_source, schedule=batch.schedule, uneven=batch.uneven)
         for more in run.bench.hooks.gather("before_save", image=image, infotext=write(fields), picture=picture):
             fields = replace(fields, extras={**fields.extras, **more})
         wanted = run.plan.request.save and saving.samples_save and (saving.save_incomplete_images or not batch.stopped)
         return self._written(image, fields, picture, save=wanted, place=self._place(index, iteration))
+
+    def _save_before(self, batch: Batch, *, iteration: int) -> None:
+        """The first pass's pictures, beside the second's, under their names with an ending; nobody is shown them."""
+        assert batch.before is not None
+        run = self._run
+        for index, (picture, tensor) in enumerate(zip(batch.pictures, batch.before, strict=True)):
+            fields = self.fields(picture, batch.noise_source, schedule=batch.schedule, uneven=batch.uneven)
+            run.bench.gallery.save(
+                to_image(tensor), fields=fields, infotext=write(fields), request_json=request_json(run, picture),
+                kind="txt2img", batch=self._place(index, iteration), settings=run.settings,
+                suffix="-before-highres-fix",
+            )  # fmt: skip
 
     def _written(
         self, image: Image.Image, fields: InfotextFields, picture: Picture, *, save: bool, place: BatchPlace,
@@ -115,9 +128,7 @@ class Finish:
             seeds=tuple(each.seed for each in plan.pictures), styles=plan.request.styles, started=self._began,
         )  # fmt: skip
 
-    def fields(
-        self, picture: Picture, noise_source: str, *, size: tuple[int, int], schedule: str, uneven: bool
-    ) -> InfotextFields:
+    def fields(self, picture: Picture, noise_source: str, *, schedule: str, uneven: bool) -> InfotextFields:
         """What the infotext of a picture tells."""
         run, request, base = self._run, self._run.plan.request, self._run.plan.passes[0]
         stage, told = base.stages[0], run.settings.infotext
@@ -131,8 +142,8 @@ class Finish:
             schedule=schedule,
             cfg_scale=base.cfg_scale,
             seed=picture.seed,
-            width=size[0],
-            height=size[1],
+            width=base.width,
+            height=base.height,
             model_hash=self._hash(stage.checkpoint) if told.add_model_hash else None,
             model=stage.checkpoint.stem if told.add_model_name else None,
             vae_hash=self._hash(vae) if vae and told.add_vae_hash else None,
@@ -141,11 +152,12 @@ class Finish:
             subseed_strength=request.subseed_strength,
             seed_resize_width=request.seed_resize_width,
             seed_resize_height=request.seed_resize_height,
+            denoising_strength=strength(run),
             clip_skip=stage.clip_skip,
             ensd=base.options.get("ensd", 0) if row.uses_ensd else 0,
             noise_source=noise_source_told(base.noise_source.value, noise_source),
             tiling=request.tiling or run.settings.model.tiling,
-            extras=extras(run, picture, schedule, uneven=uneven),
+            extras={**hires_extras(run, picture), **self._hashes, **extras(run, picture, schedule, uneven=uneven)},
             version=VERSION if told.add_version else None,
         )
 
@@ -163,7 +175,7 @@ class Finish:
             return None
         image = make_grid(self._images, settings=run.settings, batch_size=run.plan.batch_size)
         first, source = run.plan.pictures[0], run.plan.passes[0].noise_source.value
-        fields = self.fields(first, source, size=self._images[0].size, schedule=self._schedule, uneven=self._uneven)
+        fields = self.fields(first, source, schedule=self._schedule, uneven=self._uneven)
         artifact = self._written(image, fields, first, save=saving.grid_save, place=self._place(0, 0), grid=True)
         return artifact if run.settings.page.return_grid else None
 
@@ -197,8 +209,12 @@ class Finish:
             "sd_vae_hash": self._hash(stage.vae) if stage.vae else None,
             "seed_resize_from_w": request.seed_resize_width,
             "seed_resize_from_h": request.seed_resize_height,
-            "denoising_strength": None,
-            "extra_generation_params": {**extras(run, made[0], self._schedule, uneven=self._uneven)},
+            "denoising_strength": strength(run),
+            "extra_generation_params": {
+                **hires_extras(run, made[0]),
+                **self._hashes,
+                **extras(run, made[0], self._schedule, uneven=self._uneven),
+            },
             "index_of_first_image": 1 if with_grid else 0,
             "infotexts": texts,
             "styles": list(request.styles),
@@ -207,11 +223,6 @@ class Finish:
             "is_using_inpainting_conditioning": False,
             "version": VERSION,
         }
-
-
-def to_image(tensor: Tensor) -> Image.Image:
-    """A picture (3, height, width) in [0, 1] as 8-bit RGB, cut off as A1111 does, not rounded."""
-    return Image.fromarray((tensor * 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
 
 
 def noise_source_told(asked: str, used: str) -> str:
@@ -228,6 +239,39 @@ def request_json(run: Run, picture: Picture) -> str | None:
     except NotStorable:
         return None
     return json.dumps(values | {"seed": picture.seed, "subseed": picture.subseed}, ensure_ascii=False)
+
+
+def strength(run: Run) -> float | None:
+    """How much of the last pass's start was noise; None when there is nothing but noise to start from."""
+    last = run.plan.passes[-1]
+    return last.denoising_strength if last.enlarge is not None else None
+
+
+def hires_extras(run: Run, picture: Picture) -> dict[str, object]:
+    """What the second pass adds to the infotext, in A1111's order; what is as in the first pass is left out."""
+    asked = run.plan.request.hires
+    if asked is None:
+        return {}
+    first, second = run.plan.passes
+    told: dict[str, object] = {}
+    if picture.hires_prompt != picture.prompt:
+        told["Hires prompt"] = picture.hires_prompt
+    if picture.hires_negative != picture.negative:
+        told["Hires negative prompt"] = picture.hires_negative
+    if asked.checkpoint:
+        told["Hires checkpoint"] = second.stages[0].checkpoint.title
+    if second.sampler != first.sampler:
+        told["Hires sampler"] = second.sampler
+    if schedule_used(second) != schedule_used(first):
+        told["Hires schedule type"] = schedule_used(second)
+    if asked.width or asked.height:
+        told["Hires resize"] = f"{asked.width}x{asked.height}"
+    else:
+        told["Hires upscale"] = asked.scale
+    if asked.steps:
+        told["Hires steps"] = asked.steps
+    assert second.enlarge is not None
+    return told | {"Hires upscaler": second.enlarge.upscaler}
 
 
 def extras(run: Run, picture: Picture, schedule: str, *, uneven: bool) -> dict[str, object]:

@@ -1,14 +1,16 @@
-"""A request becomes a plan: pictures with their prompts and seeds, the pass, the models. No weight is read here."""
+"""A request becomes a plan: pictures with their prompts and seeds, the passes, the models. No weight is read here."""
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import named_schedule, split_name
-from webui.domain import GenerationRequest, NoiseSource, Pass, Picture, Plan, Stage
+from webui.catalog.upscalers import hires_size, named_upscaler
+from webui.domain import Enlarge, GenerationRequest, Hires, ModelRecord, NoiseSource, Pass, Picture, Plan, Stage
+from webui.generate import networks
 from webui.prompt.comments import strip_comments
 from webui.settings import Settings
 
@@ -16,12 +18,12 @@ Note = tuple[str, dict[str, Any]]
 
 
 def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) -> Plan:
-    """Resolve a request. Raises UnknownSampler, UnknownSchedule, UnknownModel, ModelGone, NoCheckpoint."""
-    sampler, schedule = names(request)
+    """Resolve a request.
+
+    Raises UnknownSampler, UnknownSchedule, UnknownUpscaler, UnknownModel, ModelGone, NoCheckpoint.
+    """
+    sampler, schedule = names(request.sampler, request.schedule)
     checkpoint = chosen_checkpoint(catalog, request.checkpoint or settings.model.checkpoint)
-    choice = catalog.vae_for(
-        checkpoint, request.vae or settings.model.vae, overrides_per_model=settings.model.vae_overrides
-    )
     base = Pass(
         width=request.width // 8 * 8,
         height=request.height // 8 * 8,
@@ -29,30 +31,54 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
         schedule=schedule,
         steps=request.steps,
         cfg_scale=request.cfg_scale,
-        stages=(
-            Stage(
-                checkpoint=checkpoint, vae=choice.record, clip_skip=request.clip_skip or settings.model.clip_skip,
-            ),
-        ),
+        stages=(stage(checkpoint, request, settings, catalog),),
         noise_source=NoiseSource(settings.sampling.noise_source),
         options=sampler_options(request, settings),
-    )  # fmt: skip
+    )
     notes: list[Note] = []
     if (base.width, base.height) != (request.width, request.height):
         notes.append(("size_rounded", {"width": base.width, "height": base.height}))
+    made = pictures(request, settings)
+    notes += networks.notes((text for each in made for text in (each.prompt, each.hires_prompt)), catalog, checkpoint)
+    passes = [base] if request.hires is None else [base, hires_pass(request.hires, base, request, settings, catalog)]
     return Plan(
         request=request,
-        pictures=pictures(request, settings),
-        passes=(base,),
+        pictures=made,
+        passes=tuple(passes),
         batch_size=request.batch_size,
         notes=tuple(notes),
     )
 
 
-def names(request: GenerationRequest) -> tuple[str, str]:
+def stage(
+    checkpoint: ModelRecord, request: GenerationRequest, settings: Settings, catalog: Catalog, *, since: float = 0.0
+) -> Stage:
+    """A checkpoint with the VAE that goes with it, in force from a fraction of the pass on."""
+    chosen = request.vae or settings.model.vae
+    choice = catalog.vae_for(checkpoint, chosen, overrides_per_model=settings.model.vae_overrides)
+    skip = request.clip_skip or settings.model.clip_skip
+    return Stage(checkpoint=checkpoint, vae=choice.record, clip_skip=skip, from_fraction=since)
+
+
+def hires_pass(hires: Hires, base: Pass, request: GenerationRequest, settings: Settings, catalog: Catalog) -> Pass:
+    """The second pass: the first one's picture enlarged, cut and painted over."""
+    upscaler, model = named_upscaler(catalog, hires.upscaler)
+    (width, height), (whole_width, whole_height) = hires_size(hires, base.width, base.height)
+    sampler, schedule = names(hires.sampler or base.sampler, hires.schedule or base.schedule)
+    stages = base.stages
+    if hires.checkpoint:
+        stages = (stage(chosen_checkpoint(catalog, hires.checkpoint), request, settings, catalog),)
+    return replace(
+        base, width=width, height=height, sampler=sampler, schedule=schedule, steps=hires.steps or base.steps,
+        stages=stages, denoising_strength=hires.denoising_strength,
+        enlarge=Enlarge(upscaler=upscaler, model=model, width=whole_width, height=whole_height),
+    )  # fmt: skip
+
+
+def names(sampler: str, schedule: str) -> tuple[str, str]:
     """Sampler and schedule by their own names. Raises UnknownSampler, UnknownSchedule."""
-    sampler, implied = split_name(request.sampler)
-    asked = named_schedule(request.schedule)
+    sampler, implied = split_name(sampler)
+    asked = named_schedule(schedule)
     return sampler, implied if asked == "Automatic" else asked
 
 
@@ -66,10 +92,15 @@ def pictures(request: GenerationRequest, settings: Settings) -> tuple[Picture, .
     subseed = request.subseed if request.subseed >= 0 else random.randrange(2**32 - 2)
     clean = strip_comments if settings.sampling.enable_prompt_comments else str
     varied = request.subseed_strength > 0
+    hires = request.hires
+    second = (clean(hires.prompt), clean(hires.negative_prompt)) if hires else ("", "")
+    negative = clean(request.negative_prompt)
     return tuple(
         Picture(
-            prompt=clean(prompt), negative=clean(request.negative_prompt),
+            prompt=clean(prompt), negative=negative,
             seed=seed if varied else seed + number, subseed=subseed + number,
+            hires_prompt=(second[0] or clean(prompt)) if hires else "",
+            hires_negative=(second[1] or negative) if hires else "",
         )
         for number, prompt in enumerate(prompts)
     )  # fmt: skip

@@ -21,7 +21,7 @@ def run(request: GenerationRequest, *, settings: Mapping[str, Any], reporter: Re
     in_force = overlay(from_flat(settings), request.overrides)
     plan = make_plan(request, in_force, bench.catalog)
     groups = batches(plan)
-    meter = Meter(reporter, steps=plan.passes[0].steps, batches=len(groups))
+    meter = Meter(reporter, steps=sum(each.steps for each in plan.passes), batches=len(groups))
     doing = Run(plan=plan, settings=in_force, bench=bench, reporter=reporter, meter=meter)
     for key, fields in plan.notes:
         reporter.note(key, **fields)

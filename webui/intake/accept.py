@@ -1,11 +1,21 @@
 """`Intake.accept`: a request is whole, possible and reproducible before it enters the queue."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
-from webui.catalog.samplers import SAMPLERS, check_steps, named_schedule, split_name
+from webui.catalog.samplers import (
+    SAMPLERS,
+    SamplerRow,
+    TooFewSteps,
+    check_steps,
+    named_schedule,
+    part_of_steps,
+    split_name,
+)
+from webui.catalog.upscalers import hires_size, named_upscaler
 from webui.domain import GenerationRequest, ModelKind
 from webui.domain.errors import OutOfRange
 from webui.hooks import Hooks
@@ -28,6 +38,16 @@ LIMITS: dict[str, tuple[float, float]] = {
     "seed_resize_height": (-1, 8192),
     "clip_skip": (1, 12),
 }
+
+HIRES_LIMITS: dict[str, tuple[float, float]] = {
+    "scale": (1, 16),
+    "width": (0, 16384),
+    "height": (0, 16384),
+    "steps": (0, 1000),
+    "denoising_strength": (0, 1),
+}
+LARGEST = 16384
+"""Pixels of a side after the second pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +83,25 @@ class Intake:
             return request
         prompt, negative = self.styles.apply(request.prompt, request.negative_prompt, request.styles)
         prompts = tuple(self.styles.apply(one, "", request.styles)[0] for one in request.prompts)
-        return replace(request, prompt=prompt, negative_prompt=negative, prompts=prompts)
+        hires = request.hires
+        if hires is not None:
+            # An empty one stands for the first pass's, which has its styles already.
+            styled = self.styles.apply(hires.prompt, hires.negative_prompt, request.styles)
+            hires = replace(
+                hires, prompt=styled[0] if hires.prompt else "",
+                negative_prompt=styled[1] if hires.negative_prompt else "",
+            )  # fmt: skip
+        return replace(request, prompt=prompt, negative_prompt=negative, prompts=prompts, hires=hires)
 
     def _check_models(self, request: GenerationRequest, settings: Settings) -> None:
         chosen_checkpoint(self.catalog, request.checkpoint or settings.model.checkpoint)
         vae = request.vae or settings.model.vae
         if vae not in ("Automatic", "None"):
             self.catalog.need(ModelKind.VAE, vae)
+        if request.hires is not None:
+            named_upscaler(self.catalog, request.hires.upscaler)
+            if request.hires.checkpoint:
+                chosen_checkpoint(self.catalog, request.hires.checkpoint)
 
 
 def check_ranges(request: GenerationRequest) -> None:
@@ -79,9 +111,28 @@ def check_ranges(request: GenerationRequest) -> None:
         if value is not None and not (isinstance(value, int | float) and lo <= value <= hi):
             raise OutOfRange(field=field, value=value, lo=lo, hi=hi)
 
+    hires = request.hires
+    if hires is not None:
+        within(hires, HIRES_LIMITS, prefix="hires.")
+        final, _ = hires_size(hires, request.width, request.height)
+        for field, value in zip(("hires.width", "hires.height"), final, strict=True):
+            if not 64 <= value <= LARGEST:
+                raise OutOfRange(field=field, value=value, lo=64, hi=LARGEST)
+
+
+def within(noun: object, limits: Mapping[str, tuple[float, float]], *, prefix: str = "") -> None:
+    """Raises OutOfRange naming the first field outside its limits."""
+    for field, (lo, hi) in limits.items():
+        value = getattr(noun, field)
+        if value is not None and not (isinstance(value, int | float) and lo <= value <= hi):
+            raise OutOfRange(field=f"{prefix}{field}", value=value, lo=lo, hi=hi)
+
 
 def check_lengths(request: GenerationRequest) -> None:
     """Raises TooLong naming the first text beyond what the prompt language takes."""
+    if request.hires is not None:
+        check_length(request.hires.prompt, field="hires.prompt")
+        check_length(request.hires.negative_prompt, field="hires.negative_prompt")
     check_length(request.prompt, field="prompt")
     check_length(request.negative_prompt, field="negative_prompt")
     for number, text in enumerate(request.prompts):
@@ -97,7 +148,13 @@ def canonical(request: GenerationRequest) -> GenerationRequest:
     asked = named_schedule(request.schedule)
     schedule = implied if asked == "Automatic" else asked
     width, height = request.width // 8 * 8, request.height // 8 * 8
-    return replace(request, sampler=sampler, schedule=schedule, width=width, height=height)
+    hires = request.hires
+    if hires is not None and (hires.sampler or hires.schedule):
+        second, implied = split_name(hires.sampler) if hires.sampler else ("", "Automatic")
+        asked = named_schedule(hires.schedule) if hires.schedule else "Automatic"
+        chosen = implied if asked == "Automatic" else asked
+        hires = replace(hires, sampler=second, schedule=chosen if hires.schedule or chosen != "Automatic" else "")
+    return replace(request, sampler=sampler, schedule=schedule, width=width, height=height, hires=hires)
 
 
 def check_sampler(request: GenerationRequest, settings: Settings) -> None:
@@ -105,6 +162,22 @@ def check_sampler(request: GenerationRequest, settings: Settings) -> None:
     row = SAMPLERS.find(request.sampler)
     assert row is not None, "canonical names are in the table"
     check_steps(row, request.steps, asdict(settings.sampling))
+    hires = request.hires
+    if hires is None or not hires.denoising_strength:
+        return
+    second = SAMPLERS.find(hires.sampler) if hires.sampler else row
+    assert second is not None, "canonical names are in the table"
+    check_part(second, hires.steps or request.steps, hires.denoising_strength, settings, whole=True)
+
+
+def check_part(row: SamplerRow, steps: int, strength: float, settings: Settings, *, whole: bool) -> None:
+    """As `check_sampler`, for a pass that starts from a picture and runs a part of its schedule."""
+    options = asdict(settings.sampling)
+    laid_out, walked = part_of_steps(steps, strength, whole=whole)
+    check_steps(row, laid_out, options)
+    least = int(options["unipc_order"]) if "unipc_order" in row.options else 1
+    if row.timesteps and walked - 1 < least:
+        raise TooFewSteps(sampler=row.name, steps=max(walked - 1, 0), least=least)
 
 
 def seed(asked: int) -> int:

@@ -6,13 +6,12 @@ for every case; a request's `override_settings` go over them.
 
 import itertools
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webui.domain import GenerationRequest, SamplerOptions
+from webui.domain import GenerationRequest, Hires, SamplerOptions
 from webui.domain.errors import BrokenFile
 from webui.parity.checkpoint import SECOND
 
@@ -38,6 +37,19 @@ FIELDS: Mapping[str, tuple[str, Any]] = {
     "n_iter": ("batch_count", 1),
     "tiling": ("tiling", False),
 }
+HIRES: Mapping[str, tuple[str, Any]] = {
+    "hr_scale": ("scale", 2.0),
+    "hr_resize_x": ("width", 0),
+    "hr_resize_y": ("height", 0),
+    "hr_upscaler": ("upscaler", "Latent"),
+    "hr_second_pass_steps": ("steps", 0),
+    "denoising_strength": ("denoising_strength", 0.75),
+    "hr_sampler_name": ("sampler", ""),
+    "hr_scheduler": ("schedule", ""),
+    "hr_checkpoint_name": ("checkpoint", ""),
+    "hr_prompt": ("prompt", ""),
+    "hr_negative_prompt": ("negative_prompt", ""),
+}
 OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
 
 
@@ -57,6 +69,11 @@ class Case:
     needs: str = ""
 
     @property
+    def files(self) -> Path:
+        """The folder of adapters and embeddings that its prompts name."""
+        return self.latents.parents[1] / "files"
+
+    @property
     def second_checkpoint(self) -> bool:
         return SECOND in str(self.request.overrides.get("sd_model_checkpoint", "")) if self.request else False
 
@@ -73,7 +90,7 @@ def read_cases(folder: Path) -> list[Case]:
 
 def _case(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any], folder: Path) -> Case:
     asked: Mapping[str, Any] = entry["request"]
-    needs = _needs(entry["endpoint"], asked, folder)
+    needs = _needs(entry["endpoint"], asked)
     pictures = tuple(folder / picture for picture in entry["pictures"])
     with_grid = asked.get("script_name") == PROMPT_MATRIX
     return Case(
@@ -82,20 +99,14 @@ def _case(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any], fold
     )  # fmt: skip
 
 
-def _needs(endpoint: str, asked: Mapping[str, Any], folder: Path) -> str:
+def _needs(endpoint: str, asked: Mapping[str, Any]) -> str:
     """What of ours is missing for this request, as a key into words; "" for nothing."""
     if endpoint != "txt2img":
         return "parity_needs_img2img"
-    if asked.get("enable_hr"):
-        return "parity_needs_hires"
     if asked.get("refiner_checkpoint"):
         return "parity_needs_refiner"
     if asked.get("script_name") not in (None, "", PROMPT_MATRIX):
         return "parity_needs_script"
-    prompt = f"{asked.get('prompt', '')} {asked.get('negative_prompt', '')}"
-    embeddings = {path.stem for path in (folder.parent / "files").glob("*") if path.stem.startswith("seedti")}
-    if re.search(r"<\w+:[^>]+>", prompt) or any(stem in prompt for stem in embeddings):
-        return "parity_needs_adapter"
     return ""
 
 
@@ -105,6 +116,8 @@ def _request(asked: Mapping[str, Any]) -> GenerationRequest:
         values[name] = max(values[name], 0)  # -1 is A1111's "not"
     if asked.get("script_name") == PROMPT_MATRIX:
         values["prompts"] = matrix(values["prompt"])
+    if asked.get("enable_hr"):
+        values["hires"] = Hires(**{ours: asked.get(theirs) or other for theirs, (ours, other) in HIRES.items()})
     options = SamplerOptions(**{name: asked.get(name) for name in OPTIONS})
     return GenerationRequest(
         **values, options=options, overrides=asked.get("override_settings") or {}, save=False, save_grid=False

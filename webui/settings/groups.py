@@ -85,6 +85,9 @@ class Saving:
             info="save images that have been stopped in mid-generation; they are shown in any case",
         ),
     ] = False
+    save_images_before_highres_fix: Annotated[
+        bool, Control("Save a copy of image before applying highres fix", a1111="save_images_before_highres_fix")
+    ] = False
     save_to_dirs: Annotated[bool, Control("Save images to a subdirectory", a1111="save_to_dirs")] = True
     grid_save_to_dirs: Annotated[bool, Control("Save grids to a subdirectory", a1111="grid_save_to_dirs")] = True
     directories_filename_pattern: Annotated[
@@ -454,6 +457,25 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upscaling:
+    """How upscaler models are fed."""
+
+    tile: Annotated[
+        int, Control("Tile size for ESRGAN upscalers", lo=0, hi=512, a1111="ESRGAN_tile", info="0 = no tiling")
+    ] = 192
+    tile_overlap: Annotated[
+        int,
+        Control(
+            "Tile overlap for ESRGAN upscalers",
+            lo=0,
+            hi=48,
+            a1111="ESRGAN_tile_overlap",
+            info="low values = visible seam",
+        ),
+    ] = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Previews:
     """Live previews while sampling."""
 
@@ -582,6 +604,7 @@ class Settings:
     paths: Paths = field(default_factory=Paths)
     model: Model = field(default_factory=Model)
     sampling: Sampling = field(default_factory=Sampling)
+    upscaling: Upscaling = field(default_factory=Upscaling)
     previews: Previews = field(default_factory=Previews)
     infotext: InfotextSettings = field(default_factory=InfotextSettings)
     page: Page = field(default_factory=Page)

@@ -17,6 +17,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "phase_loading": ("加载模型", "Loading the model"),
     "phase_encoding": ("编码提示词", "Encoding the prompt"),
     "phase_sampling": ("采样中", "Sampling"),
+    "phase_upscaling": ("放大中", "Upscaling"),
     "phase_decoding": ("解码中", "Decoding"),
     "phase_saving": ("保存中", "Saving"),
 }

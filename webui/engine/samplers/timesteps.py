@@ -174,14 +174,16 @@ def unipc(
     unipc_skip_type: str = "time_uniform",
     unipc_order: int = 3,
     unipc_lower_order_final: bool = True,
+    start: float = 1.0,
 ) -> Tensor:
     """Zhao et al. 2023, "UniPC", Algorithms 5 to 8, predicting x0; as many steps as there are timesteps.
 
-    `unipc_variant`: B(h) = h ("bh1"), exp(h) - 1 ("bh2"), or varying coefficients ("vary_coeff").
+    `start`: the time (0..1) the noise of x belongs to. `unipc_variant`: B(h) = h ("bh1"), exp(h) - 1 ("bh2"), or
+    varying coefficients ("vary_coeff").
     """
     schedule = Continuous(prediction)
     steps = len(timesteps)
-    times = schedule.even(unipc_skip_type, 1.0, 1 / len(schedule.times), steps)
+    times = schedule.even(unipc_skip_type, start, 1 / len(schedule.times), steps)
     log_alphas, snrs = schedule.log_alpha(times), schedule.half_log_snr(times)
     update = _varying if unipc_variant == "vary_coeff" else _bh1 if unipc_variant == "bh1" else _bh2
     past: list[tuple[Tensor, Tensor]] = []
