@@ -199,7 +199,11 @@ def test_chromium_a_cjk_font_and_ip_come_from_debian_where_we_may(
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
     if root:
         assert launch.provide_chromium(launch.Environment(tmp_path / "venv")) == str(tools / "chromium")
-        assert said.read_text().splitlines()[-1].endswith("--no-install-recommends chromium fontconfig fonts-noto-cjk iproute2")
+        assert (
+            said.read_text()
+            .splitlines()[-1]
+            .endswith("--no-install-recommends chromium fontconfig fonts-noto-cjk iproute2")
+        )
     else:
         with pytest.raises(launch.SetupFailed, match="Chromium"):
             launch.provide_chromium(launch.Environment(tmp_path / "venv"))

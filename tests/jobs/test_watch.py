@@ -1,10 +1,11 @@
 """A job watched from an event loop."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from tests.jobs.test_queue import KINDS, Count, open_bench
-from webui.domain import Job, JobState
+from webui.domain import Job, JobState, Progress
 from webui.jobs import Jobs, Threads, changes, closed, eta, view
 
 
@@ -41,6 +42,9 @@ def test_a_view_speaks_the_readers_language_and_names_no_path(tmp_path: Path) ->
     queue.close()
 
 
-def test_time_left_follows_the_pace(tmp_path: Path) -> None:
-    job = Job(id="a", owner="b", kind="c", request=None)
+def test_time_left_follows_the_pace_since_the_first_step() -> None:
+    job = Job(id="a", owner="b", kind="c", request=None, state=JobState.RUNNING, started=0.0)
     assert eta(job) is None
+    first = replace(job, pace=(100.0, 1), progress=Progress(done=1, total=11))
+    assert eta(first, now=200.0) is None
+    assert eta(replace(first, progress=Progress(done=6, total=11)), now=110.0) == 10.0

@@ -78,7 +78,7 @@ def test_the_nearest_language_is_taken(asked: str, language: str) -> None:
 
 def test_an_error_is_put_into_words_with_its_fields() -> None:
     error = OutOfRange(field="width", value=63, lo=64, hi=8192)
-    assert explain(error, "en") == "width is 63; choose 64 to 8192."
+    assert explain(error, "en") == "Width (width) is 63; choose 64 to 8192."
     assert "64 到 8192" in explain(error, "zh-CN")
 
 

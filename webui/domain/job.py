@@ -38,6 +38,8 @@ class Job:
     result: Result | None = None
     error: Mapping[str, Any] | None = None
     """{"key": ..., "fields": {...}} when it failed."""
+    pace: tuple[float, int] | None = None
+    """(Unix seconds, steps done then) when its first step was done: loading a model does not count for what is left."""
     live: bool = False
     """True when its arguments could not be stored: it runs, but is never resumed."""
     attempts: int = 0

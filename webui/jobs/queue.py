@@ -54,6 +54,7 @@ class _Running:
     progress: Progress = field(default_factory=Progress)
     wish: Wish = Wish.NONE
     preview: Preview | None = None
+    pace: tuple[float, int] | None = None
     looked: float = 0.0
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
     artifacts: list[Artifact] = field(default_factory=list[Artifact])
@@ -70,6 +71,8 @@ class _JobReporter:
 
     def report(self, progress: Progress) -> None:
         self._running.progress = progress
+        if self._running.pace is None and progress.done:
+            self._running.pace = (time.time(), progress.done)
         self._jobs.touch(self._id)
 
     def preview_wanted(self, step: int) -> bool:
@@ -365,7 +368,8 @@ class Jobs:
             result = Result(artifacts=tuple(running.artifacts), notes=tuple(running.notes))
         return Job(
             id=row.id, owner=row.owner, kind=row.kind, request=request, settings=row.settings or {}, state=row.state,
-            position=places.get(row.id, 0), progress=running.progress if running else Progress(), result=result,
+            position=places.get(row.id, 0), progress=running.progress if running else Progress(),
+            pace=running.pace if running else None, result=result,
             error=row.error, live=row.live, attempts=row.attempts, created=row.created, started=row.started,
             finished=row.finished,
         )  # fmt: skip

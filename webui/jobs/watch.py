@@ -66,12 +66,14 @@ async def closed(jobs: Jobs, id: str) -> Job:
 
 
 def eta(job: Job, *, now: float | None = None) -> float | None:
-    """Seconds left at the pace so far; None before there is one."""
-    done = job.progress.fraction
-    if job.state is not JobState.RUNNING or job.started is None or not done:
+    """Seconds left at the pace since the first step; None before a second one is done."""
+    if job.state is not JobState.RUNNING or job.pace is None:
         return None
-    spent = (time.time() if now is None else now) - job.started
-    return spent / done * (1 - done)
+    began, first = job.pace
+    done, total = job.progress.done, job.progress.total
+    if done <= first:
+        return None
+    return ((time.time() if now is None else now) - began) / (done - first) * (total - done)
 
 
 def view(job: Job, language: str, *, preview: int = 0) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, cast
 
 from webui.domain.errors import MapleError
+from webui.words.fields import FIELDS
 
 LANGUAGES = ("zh-CN", "en")
 
@@ -47,6 +48,9 @@ def say(key: str, language: str, /, **fields: Any) -> str:
         return f"{key} {fields}" if fields else key
     text = pair[LANGUAGES.index(language_of(language))]
     shown = {name: _listed(value) for name, value in fields.items()}
+    if fields.get("field") in FIELDS:
+        # People know the page's name; a program that reads the API knows its own.
+        shown["field"] = f"{FIELDS[fields['field']][LANGUAGES.index(language_of(language))]} ({fields['field']})"
     try:
         return text.format(**shown)
     except (KeyError, IndexError):
