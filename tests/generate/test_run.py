@@ -176,12 +176,12 @@ def test_tiling_is_worn_for_its_run_alone(bench: Any) -> None:
     assert (pixels(make(bench)) == pixels(plain)).all()
 
 
-def test_a_network_tag_leaves_the_prompt_and_is_said(bench: Any) -> None:
+def test_a_tag_of_an_unknown_kind_leaves_the_prompt_and_is_said(bench: Any) -> None:
     ears = Ears()
-    made = make(bench, replace(ASKED, prompt="a red circle<lora:soft:0.5>"), ears)
-    assert ears.notes == [("network_not_yet", {"tag": "lora:soft:0.5"})]
+    made = make(bench, replace(ASKED, prompt="a red circle<wobble:soft:0.5>"), ears)
+    assert ears.notes == [("network_not_yet", {"tag": "wobble:soft:0.5"})]
     assert (pixels(made) == pixels(make(bench))).all()
-    assert "<lora:soft:0.5>" in made.artifacts[0].infotext
+    assert "<wobble:soft:0.5>" in made.artifacts[0].infotext
 
 
 def test_comments_leave_prompt_and_infotext(bench: Any) -> None:
