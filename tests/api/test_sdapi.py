@@ -117,6 +117,14 @@ def test_the_second_pass_is_asked_for_with_a1111s_names(client: TestClient) -> N
     assert json.loads(again["info"])["infotexts"] == info["infotexts"]
 
 
+def test_the_refiner_is_asked_for_with_a1111s_names(client: TestClient) -> None:
+    asked = {"refiner_checkpoint": "small", "refiner_switch_at": 0.5}
+    info = json.loads(client.post("/sdapi/v1/txt2img", json=ASKED | asked).json()["info"])
+    assert info["extra_generation_params"]["Refiner switch at"] == 0.5
+    unknown = client.post("/sdapi/v1/txt2img", json=ASKED | {"refiner_checkpoint": "nowhere"})
+    assert unknown.status_code == 404
+
+
 def test_what_enlarges_is_listed(client: TestClient) -> None:
     assert [each["name"] for each in client.get("/sdapi/v1/upscalers").json()[:3]] == ["None", "Lanczos", "Nearest"]
     assert {"name": "Latent (nearest-exact)"} in client.get("/sdapi/v1/latent-upscale-modes").json()

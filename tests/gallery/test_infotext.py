@@ -308,6 +308,7 @@ def test_a_pasted_text_fills_the_form():
         "prompt": "a cat", "negative_prompt": "blurry", "steps": 25, "sampler": "DPM++ 2M", "schedule": "Exponential",
         "cfg_scale": 6.5, "seed": 4294967295, "width": 640, "height": 384, "subseed": 9, "subseed_strength": 0.3,
         "seed_resize_width": 96, "seed_resize_height": 48, "tiling": False, "hires": None,
+        "refiner": None,
     }  # fmt: skip
     assert overrides == []
     assert set(values) <= {field.name for field in fields_of(GenerationRequest)}

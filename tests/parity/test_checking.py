@@ -44,11 +44,11 @@ def test_a_request_is_read_with_a1111s_names_and_defaults(tmp_path: Path):
 
 def test_what_cannot_be_made_yet_says_why_and_is_no_pass(tmp_path: Path):
     folder = write_cases(
-        tmp_path, img={"endpoint": "img2img"}, refiner={"refiner_checkpoint": "b"},
+        tmp_path, img={"endpoint": "img2img"},
         script={"script_name": "X/Y/Z plot"},
     )  # fmt: skip
     needs = [case.needs.removeprefix("parity_needs_") for case in read_cases(folder)]
-    assert needs == ["img2img", "refiner", "script"]
+    assert needs == ["img2img", "script"]
     assert not Outcome(name="img", needs="parity_needs_img2img").passed
 
 

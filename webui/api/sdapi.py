@@ -19,7 +19,7 @@ from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
 from webui.catalog.upscalers import UPSCALERS
-from webui.domain import GenerationRequest, Hires, Job, JobState, ModelKind, ModelRecord, SamplerOptions, Wish
+from webui.domain import GenerationRequest, Hires, Job, JobState, ModelKind, ModelRecord, Refiner, SamplerOptions, Wish
 from webui.domain.errors import BadInput, MapleError, NotFound, UnreadablePicture
 from webui.gallery.infotext import parameters as a1111_parameters
 from webui.gallery.infotext import read as read_infotext
@@ -104,7 +104,6 @@ class Txt2Img(BaseModel):
         """Raises NotYet for what would otherwise be silently left out of the picture."""
         asked = {
             "restore_faces": self.restore_faces,
-            "refiner_checkpoint": self.refiner_checkpoint,
             "firstpass_image": self.firstpass_image,
             "script_name": self.script_name,
             "alwayson_scripts": self.alwayson_scripts,
@@ -135,6 +134,7 @@ class Txt2Img(BaseModel):
             seed_resize_height=max(0, self.seed_resize_from_h),
             tiling=bool(self.tiling),
             hires=self.hires(),
+            refiner=self.refiner(),
             options=SamplerOptions(
                 eta=self.eta, s_churn=self.s_churn, s_tmin=self.s_tmin, s_tmax=self.s_tmax, s_noise=self.s_noise,
                 s_min_uncond=self.s_min_uncond,
@@ -143,6 +143,12 @@ class Txt2Img(BaseModel):
             save=self.save_images and not self.do_not_save_samples,
             save_grid=self.save_images and not self.do_not_save_grid,
         )  # fmt: skip
+
+    def refiner(self) -> Refiner | None:
+        """The refiner, when one is named. Without a fraction it is in force from the first step, as in A1111."""
+        if self.refiner_checkpoint in (None, "", "None"):
+            return None
+        return Refiner(checkpoint=str(self.refiner_checkpoint), switch_at=self.refiner_switch_at or 0.0)
 
     def hires(self) -> Hires | None:
         """The second pass, when one is asked for."""
@@ -262,6 +268,9 @@ def parameters(infotext: str, services: Services) -> dict[str, Any]:
     values, overrides = request_from(read_infotext(infotext), settings=services.settings.current, lookup=services.names)
     shown = {A1111_FIELDS.get(name, name): value for name, value in values.items()}
     hires = shown.pop("hires", None)
+    refiner = shown.pop("refiner", None)
+    if refiner:
+        shown |= {"refiner_checkpoint": refiner.checkpoint, "refiner_switch_at": refiner.switch_at}
     if hires:
         shown |= {"enable_hr": True} | {HIRES_FIELDS[name]: value for name, value in asdict(hires).items()}
     if overrides:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from webui.api.errors import language
 from webui.api.owner import owner_of
-from webui.domain import GenerationRequest, Hires, Job, JobState, SamplerOptions, Wish
+from webui.domain import GenerationRequest, Hires, Job, JobState, Refiner, SamplerOptions, Wish
 from webui.domain.errors import NotFound
 from webui.jobs import changes, view
 from webui.services import Services
@@ -45,6 +45,15 @@ class HiresPass(BaseModel):
     negative_prompt: str = ""
 
 
+class RefinerStage(BaseModel):
+    """A second checkpoint that takes over when `switch_at` of the noise levels are behind."""
+
+    model_config = {"extra": "forbid"}
+
+    checkpoint: str
+    switch_at: float = 0.8
+
+
 class Generation(BaseModel):
     """A request for pictures. `checkpoint` "" and `vae` "" follow the settings; `seed` -1 asks for a random one."""
 
@@ -72,6 +81,7 @@ class Generation(BaseModel):
     seed_resize_height: int = 0
     tiling: bool = False
     hires: HiresPass | None = None
+    refiner: RefinerStage | None = None
     options: Options = Field(default_factory=Options)
     overrides: dict[str, Any] = Field(default_factory=dict)
     save: bool = True
@@ -79,11 +89,12 @@ class Generation(BaseModel):
 
     def request(self) -> GenerationRequest:
         """The domain's noun."""
-        values = self.model_dump(exclude={"options", "prompts", "styles", "hires"})
+        values = self.model_dump(exclude={"options", "prompts", "styles", "hires", "refiner"})
         return GenerationRequest(
             **values, prompts=tuple(self.prompts), styles=tuple(self.styles),
             options=SamplerOptions(**self.options.model_dump()),
             hires=Hires(**self.hires.model_dump()) if self.hires else None,
+            refiner=Refiner(**self.refiner.model_dump()) if self.refiner else None,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from webui.domain import Hires
+from webui.domain import Hires, Refiner
 from webui.domain.errors import BadInput
 from webui.settings import Settings, checked, declared, flat, infotext_labels
 
@@ -388,6 +388,10 @@ def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> t
         values["schedule"] = kept["Schedule type"]
     if infotext.fields and "Hires upscaler" not in skipped:
         values["hires"] = _hires(kept, lookup)
+    if infotext.fields and "Refiner" not in skipped:
+        named = lookup.checkpoint(kept["Refiner"]) if "Refiner" in kept else None
+        since = _number(kept.get("Refiner switch at"), float)
+        values["refiner"] = Refiner(checkpoint=named, switch_at=0.8 if since is None else since) if named else None
     return values, _overrides(kept, settings, lookup)
 
 

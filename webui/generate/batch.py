@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from webui.engine.patches.prediction import Apart, DowncastAlphas, Quantized
 from webui.engine.patches.tiling import Tiling
 from webui.engine.preview import encoded, preview
 from webui.engine.samplers import sample, sample_from
-from webui.engine.types import Interrupted
+from webui.engine.types import Denoise, Interrupted, StepContext
 from webui.engine.upscale import Grow, Tiles, by_pillow, enlarge, enlarge_latents
 from webui.engine.vae import NoVae
 from webui.generate import networks
@@ -120,16 +120,52 @@ def make_pass(run: Run, each: Pass, pictures: tuple[Picture, ...], before: Passe
     model = wear(run, each, each.stages[0], pictures, worn)
     used = embeddings(run, model, each, pictures)
     encoded_text = encode(run, model, each, pictures, used)
-    with run.meter.phase("encoding"):
-        conditioning: Conditioning = run.bench.hooks.transform(
-            "transform_conditioning", encoded_text, "conditioning", pictures=pictures
-        )
+    conditioning = transformed(run, encoded_text, pictures)
+    later = Later(run, each, pictures, worn, model)
     with run.meter.phase("sampling"):
-        latents, source, stopped = denoise(run, each, model, pictures, conditioning, start)
+        latents, source, stopped = denoise(run, each, model, pictures, conditioning, start, later)
     take_notes(run, model)
     return Passed(
-        latents=latents, model=model, noise_source=source, uneven=encoded_text.uneven, stopped=stopped, embeddings=used
+        latents=latents,
+        model=later.model,
+        noise_source=source,
+        uneven=encoded_text.uneven,
+        stopped=stopped,
+        embeddings=used,
     )
+
+
+def transformed(run: Run, encoded_text: BatchConditioning, pictures: tuple[Picture, ...]) -> Conditioning:
+    """The conditioning after plugins had their say."""
+    with run.meter.phase("encoding"):
+        return run.bench.hooks.transform("transform_conditioning", encoded_text, "conditioning", pictures=pictures)
+
+
+class Later:
+    """The later stages of a pass: asked before each call, hands over when enough noise levels are behind.
+
+    `model` is the one in force, whose VAE decodes what the pass leaves.
+    """
+
+    def __init__(
+        self, run: Run, each: Pass, pictures: tuple[Picture, ...], worn: ExitStack, model: LoadedModel
+    ) -> None:
+        self.model = model
+        self._run, self._pass, self._pictures, self._worn = run, each, pictures, worn
+        self._waiting = list(each.stages[1:])
+
+    def __call__(self, sigma: Tensor, context: StepContext) -> tuple[Denoise, Conditioning] | None:
+        """What to ask from now on, or None to go on as before. Raises what loading and encoding raise."""
+        if not self._waiting:
+            return None
+        levels = self.model.prediction.sigmas
+        timestep = int((levels - sigma.max().cpu()).abs().argmin())
+        if (len(levels) - 1 - timestep) / len(levels) < self._waiting[0].from_fraction:
+            return None
+        run, each, pictures = self._run, replace(self._pass, stages=(self._waiting.pop(0),)), self._pictures
+        self.model = wear(run, each, each.stages[0], pictures, self._worn)
+        encoded_text = encode(run, self.model, each, pictures, embeddings(run, self.model, each, pictures))
+        return self.model.denoise, transformed(run, encoded_text, pictures)
 
 
 def wear(run: Run, each: Pass, stage: Stage, pictures: tuple[Picture, ...], worn: ExitStack) -> LoadedModel:
@@ -305,7 +341,7 @@ def encode(
 
 def denoise(
     run: Run, each: Pass, model: LoadedModel, pictures: tuple[Picture, ...], conditioning: Conditioning,
-    start: Tensor | None,
+    start: Tensor | None, later: Later,
 ) -> tuple[Tensor | None, str, bool]:  # fmt: skip
     """(latents (batch, 4, h/8, w/8) or None when skipped, the noise source used, whether it was stopped early)."""
     request, hooks = run.plan.request, run.bench.hooks
@@ -332,6 +368,7 @@ def denoise(
         options=each.options,
         wrap_denoise=partial(hooks.wrap, "wrap_denoise", name="denoise") if hooks.used("wrap_denoise") else None,
         wrap_guided=partial(hooks.wrap, "wrap_guided", name="guided") if hooks.used("wrap_guided") else None,
+        switch=later if len(each.stages) > 1 else None,
     )
     told: dict[str, Any] = {"schedule": schedule, "options": each.options, "on_step": watcher(run, each, model)}
     try:

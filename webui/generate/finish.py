@@ -157,7 +157,12 @@ class Finish:
             ensd=base.options.get("ensd", 0) if row.uses_ensd else 0,
             noise_source=noise_source_told(base.noise_source.value, noise_source),
             tiling=request.tiling or run.settings.model.tiling,
-            extras={**hires_extras(run, picture), **self._hashes, **extras(run, picture, schedule, uneven=uneven)},
+            extras={
+                **hires_extras(run, picture),
+                **self._hashes,
+                **extras(run, picture, schedule, uneven=uneven),
+                **refiner_extras(run),
+            },
             version=VERSION if told.add_version else None,
         )
 
@@ -214,6 +219,7 @@ class Finish:
                 **hires_extras(run, made[0]),
                 **self._hashes,
                 **extras(run, made[0], self._schedule, uneven=self._uneven),
+                **refiner_extras(run),
             },
             "index_of_first_image": 1 if with_grid else 0,
             "infotexts": texts,
@@ -247,6 +253,19 @@ def strength(run: Run) -> float | None:
     return last.denoising_strength if last.enlarge is not None else None
 
 
+def short_title(record: ModelRecord) -> str:
+    """A checkpoint as A1111 names it inside an infotext."""
+    return f"{record.stem} [{record.shorthash}]" if record.shorthash else record.stem
+
+
+def refiner_extras(run: Run) -> dict[str, object]:
+    """What the refiner adds to the infotext."""
+    later = run.plan.passes[-1].stages[1:]
+    if not later:
+        return {}
+    return {"Refiner": short_title(later[0].checkpoint), "Refiner switch at": later[0].from_fraction}
+
+
 def hires_extras(run: Run, picture: Picture) -> dict[str, object]:
     """What the second pass adds to the infotext, in A1111's order; what is as in the first pass is left out."""
     asked = run.plan.request.hires
@@ -259,7 +278,7 @@ def hires_extras(run: Run, picture: Picture) -> dict[str, object]:
     if picture.hires_negative != picture.negative:
         told["Hires negative prompt"] = picture.hires_negative
     if asked.checkpoint:
-        told["Hires checkpoint"] = second.stages[0].checkpoint.title
+        told["Hires checkpoint"] = short_title(second.stages[0].checkpoint)
     if second.sampler != first.sampler:
         told["Hires sampler"] = second.sampler
     if schedule_used(second) != schedule_used(first):

@@ -41,6 +41,8 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
     made = pictures(request, settings)
     notes += networks.notes((text for each in made for text in (each.prompt, each.hires_prompt)), catalog, checkpoint)
     passes = [base] if request.hires is None else [base, hires_pass(request.hires, base, request, settings, catalog)]
+    # After a second pass the refiner works in that alone, as A1111 has it unless told otherwise.
+    passes[-1] = replace(passes[-1], stages=passes[-1].stages + refiner_stages(request, settings, catalog))
     return Plan(
         request=request,
         pictures=made,
@@ -58,6 +60,15 @@ def stage(
     choice = catalog.vae_for(checkpoint, chosen, overrides_per_model=settings.model.vae_overrides)
     skip = request.clip_skip or settings.model.clip_skip
     return Stage(checkpoint=checkpoint, vae=choice.record, clip_skip=skip, from_fraction=since)
+
+
+def refiner_stages(request: GenerationRequest, settings: Settings, catalog: Catalog) -> tuple[Stage, ...]:
+    """The refiner as a stage, when one is asked for and would ever come into force."""
+    refiner = request.refiner
+    if refiner is None or refiner.switch_at >= 1:
+        return ()
+    record = chosen_checkpoint(catalog, refiner.checkpoint)
+    return (stage(record, request, settings, catalog, since=refiner.switch_at),)
 
 
 def hires_pass(hires: Hires, base: Pass, request: GenerationRequest, settings: Settings, catalog: Catalog) -> Pass:

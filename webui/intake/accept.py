@@ -98,6 +98,8 @@ class Intake:
         vae = request.vae or settings.model.vae
         if vae not in ("Automatic", "None"):
             self.catalog.need(ModelKind.VAE, vae)
+        if request.refiner is not None:
+            chosen_checkpoint(self.catalog, request.refiner.checkpoint)
         if request.hires is not None:
             named_upscaler(self.catalog, request.hires.upscaler)
             if request.hires.checkpoint:
@@ -111,6 +113,8 @@ def check_ranges(request: GenerationRequest) -> None:
         if value is not None and not (isinstance(value, int | float) and lo <= value <= hi):
             raise OutOfRange(field=field, value=value, lo=lo, hi=hi)
 
+    if request.refiner is not None:
+        within(request.refiner, {"switch_at": (0, 1)}, prefix="refiner.")
     hires = request.hires
     if hires is not None:
         within(hires, HIRES_LIMITS, prefix="hires.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webui.domain import GenerationRequest, Hires, SamplerOptions
+from webui.domain import GenerationRequest, Hires, Refiner, SamplerOptions
 from webui.domain.errors import BrokenFile
 from webui.parity.checkpoint import SECOND
 
@@ -75,7 +75,10 @@ class Case:
 
     @property
     def second_checkpoint(self) -> bool:
-        return SECOND in str(self.request.overrides.get("sd_model_checkpoint", "")) if self.request else False
+        if self.request is None:
+            return False
+        refiner = self.request.refiner.checkpoint if self.request.refiner else ""
+        return SECOND in f"{self.request.overrides.get('sd_model_checkpoint', '')} {refiner}"
 
 
 def read_cases(folder: Path) -> list[Case]:
@@ -103,8 +106,6 @@ def _needs(endpoint: str, asked: Mapping[str, Any]) -> str:
     """What of ours is missing for this request, as a key into words; "" for nothing."""
     if endpoint != "txt2img":
         return "parity_needs_img2img"
-    if asked.get("refiner_checkpoint"):
-        return "parity_needs_refiner"
     if asked.get("script_name") not in (None, "", PROMPT_MATRIX):
         return "parity_needs_script"
     return ""
@@ -116,6 +117,9 @@ def _request(asked: Mapping[str, Any]) -> GenerationRequest:
         values[name] = max(values[name], 0)  # -1 is A1111's "not"
     if asked.get("script_name") == PROMPT_MATRIX:
         values["prompts"] = matrix(values["prompt"])
+    if asked.get("refiner_checkpoint"):
+        since = asked.get("refiner_switch_at") or 0.0
+        values["refiner"] = Refiner(checkpoint=asked["refiner_checkpoint"], switch_at=since)
     if asked.get("enable_hr"):
         values["hires"] = Hires(**{ours: asked.get(theirs) or other for theirs, (ours, other) in HIRES.items()})
     options = SamplerOptions(**{name: asked.get(name) for name in OPTIONS})

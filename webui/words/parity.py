@@ -21,7 +21,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "parity_differs_decoding": ("不同，仅在解码", "differs in the decoding alone"),
     "parity_error": ("出错：{reason}", "failed: {reason}"),
     "parity_needs_img2img": ("尚不支持：图生图", "not yet: img2img"),
-    "parity_needs_refiner": ("尚不支持：Refiner", "not yet: refiner"),
     "parity_needs_script": ("尚不支持：脚本", "not yet: script"),
     "parity_sum": ("{passed} 个一致，{failed} 个不同，{waiting} 个尚不能检查。", "{passed} same, {failed} different, {waiting} cannot be checked yet."),
 }
