@@ -26,7 +26,7 @@ class Names:
             return None
         chosen = implied if asked == "Automatic" else asked
         row = SAMPLERS.find(found)
-        own = row is not None and chosen == (row.default_schedule or "Uniform")
+        own = row is not None and chosen == row.default_schedule
         return found, "Automatic" if own else chosen
 
     def checkpoint(self, name: str) -> str | None:

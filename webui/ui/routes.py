@@ -24,6 +24,7 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from webui.catalog.embeddings import Embeddings, lengths
 from webui.domain import Job, JobState, ModelKind, Wish
 from webui.domain.errors import BadInput, NotFound
 from webui.domain.result import Artifact
@@ -37,7 +38,6 @@ from webui.settings.flags import Flags
 from webui.settings.store import By
 from webui.ui.choices import choices
 from webui.ui.form import request_from, values_from
-from webui.ui.lookup import FormLookup
 from webui.ui.settings_form import settings_form
 from webui.words import language_of, say
 
@@ -348,6 +348,8 @@ def _form(router: APIRouter, services: Services) -> None:
         services.catalog.refresh(ModelKind(kind))
         return {"refreshed": kind}
 
+    embeddings = Embeddings()
+
     @router.post("/tokens")
     def tokens(
         prompt: str = Body(""), negative_prompt: str = Body(""), styles: list[str] = Body([]), steps: int = Body(20)
@@ -361,6 +363,7 @@ def _form(router: APIRouter, services: Services) -> None:
                 steps=max(1, min(steps, 1000)),
                 negative=negative,
                 styles=chosen,
+                lengths=lengths(embeddings.read(services.catalog)),
                 comments=settings.enable_prompt_comments,
                 emphasis=settings.emphasis,
                 backtrack=settings.comma_padding_backtrack,
@@ -427,7 +430,7 @@ def _read(services: Services, text: str) -> dict[str, Any]:
     """{"infotext", "values" by element id, "overrides" as entries}; {} for no text."""
     if not text.strip():
         return {}
-    lookup = FormLookup(catalog=services.catalog, styles_at_hand=services.styles)
+    lookup = services.names
     found, overrides = infotext.request_from(infotext.read(text), settings=services.settings.current, lookup=lookup)
     values = values_from(found)
     tiling = [value for _, key, value in overrides if key == "model.tiling"]
