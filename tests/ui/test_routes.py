@@ -288,3 +288,10 @@ def test_the_folder_is_told_but_not_opened_for_somebody_elsewhere(client: TestCl
 
 def test_none_of_this_is_in_the_api_document(app: Any) -> None:
     assert [path for path in app.app.openapi()["paths"] if path.startswith("/internal")] == []
+
+
+def test_what_the_page_has_no_controls_for_is_said(client: TestClient) -> None:
+    plain = "a cat\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64"
+    for text, notes in ((plain, 0), (f"{plain}, Denoising strength: 0.5, Hires upscale: 2", 1)):
+        found = client.post("/internal/infotext", json={"text": text}, headers={"x-maple-language": "en"}).json()
+        assert sum("Hires" in note for note in found["notes"]) == notes

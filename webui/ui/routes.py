@@ -389,9 +389,10 @@ def _form(router: APIRouter, services: Services) -> None:
             found = await run_in_threadpool(metadata.read_picture, await _upload(request))
             items = [{"key": key, "text": text} for key, text in found.items.items()]
             notes = [say("picture_damaged", language(request), reason=found.damaged)] if found.damaged else []
-            return {"infotext": "", **_read(services, found.infotext), "items": items, "notes": notes}
+            told = _read(services, found.infotext, language(request))
+            return {"infotext": "", **told, "items": items, "notes": [*notes, *told.get("notes", [])]}
         text = await _text(request)
-        return _read(services, text or _last(services, owner_of(request))) or None
+        return _read(services, text or _last(services, owner_of(request)), language(request)) or None
 
 
 async def _upload(request: Request) -> bytes:
@@ -426,8 +427,8 @@ def _last(services: Services, owner: str) -> str:
     return ""
 
 
-def _read(services: Services, text: str) -> dict[str, Any]:
-    """{"infotext", "values" by element id, "overrides" as entries}; {} for no text."""
+def _read(services: Services, text: str, tongue: str) -> dict[str, Any]:
+    """{"infotext", "values" by element id, "overrides" as entries, "notes"}; {} for no text."""
     if not text.strip():
         return {}
     lookup = services.names
@@ -437,7 +438,9 @@ def _read(services: Services, text: str) -> dict[str, Any]:
     if tiling:  # it has a box of its own on the page
         values["txt2img_tiling"] = bool(tiling[0])
     entries = [f"{label}: {value}" for label, key, value in overrides if key != "model.tiling"]
-    return {"infotext": text, "values": values, "overrides": entries}
+    # What the page has no controls for yet is said, not silently left out.
+    missing = [say(f"no_controls_{name}", tongue) for name in ("hires", "refiner") if found.get(name) is not None]
+    return {"infotext": text, "values": values, "overrides": entries, "notes": missing}
 
 
 def _settings(router: APIRouter, services: Services) -> None:

@@ -1,6 +1,14 @@
 """Sentences the page says. Those that begin with `page_` are said in the browser: `maple.say("saved")` is `page_saved`."""
 
 SENTENCES: dict[str, tuple[str, str]] = {
+    "no_controls_hires": (
+        "这张图用了高分辨率修复，页面上还没有它的控件；其余参数已填入。可通过 API（enable_hr）重现。",
+        "This picture was made with Hires. fix, which has no controls on the page yet. Everything else was filled in; the API (enable_hr) can repeat it.",
+    ),
+    "no_controls_refiner": (
+        "这张图用了 Refiner，页面上还没有它的控件；其余参数已填入。可通过 API（refiner_checkpoint）重现。",
+        "This picture was made with a refiner, which has no controls on the page yet. Everything else was filled in; the API (refiner_checkpoint) can repeat it.",
+    ),
     "page_no_answer": ("服务器没有应答。请确认它仍在运行，然后重试。", "The server does not answer. See that it runs, then try again."),
     "page_server_away": ("与服务器的连接已断开，正在重试。任务保存在服务器上，不会丢失。", "The connection to the server is gone; trying again. The job is kept on the server."),
     "page_server_said": ("服务器拒绝了请求（{status}）。", "The server refused the request ({status})."),
