@@ -15,6 +15,9 @@ os.environ.update({
     "no_proxy": "127.0.0.1,localhost",
 })
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
@@ -31,3 +34,17 @@ def chromium_path() -> str | None:
 def _settings_of_the_person_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test must not follow the flags of whoever runs it."""
     monkeypatch.delenv("COMMANDLINE_ARGS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    """One Playwright for every browser test: a second one cannot start beside it in this thread."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as made:
+        yield made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright keeps an event loop in this thread, and `asyncio.run` refuses to run there."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from .little import Server
 
@@ -35,11 +35,10 @@ def served(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium_path: str | None) -> Iterator[Browser]:
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+def browser(playwright: Playwright, chromium_path: str | None) -> Iterator[Browser]:
+    opened = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+    yield opened
+    opened.close()
 
 
 def phone(browser: Browser, language: str) -> tuple[Page, list[str]]:
