@@ -46,5 +46,5 @@ def playwright() -> Iterator[Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: beside the event loop that Playwright keeps in this thread `asyncio.run` refuses to run."""
+    """Browser tests come last: Playwright keeps an event loop in this thread, and then `asyncio.run` will not run."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
