@@ -225,6 +225,9 @@ def serve(flags: Flags) -> int:
     """Serve until interrupted. Exit code."""
     # Nothing here may call home: not Gradio, not the hub. Set before either is imported.
     os.environ.update({"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
+    # Threads that wait for their turn must sleep: spinning ones on a busy two-core machine made a picture take over a
+    # minute instead of four seconds. Read by OpenMP when torch is loaded; the person's own choice wins.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     language = console_language(flags, env=os.environ)
     accounts = gate.accounts_from(flags)  # before anything is opened: a broken account ends the start
     try:
