@@ -1,10 +1,9 @@
 """A strict eye: is this picture the shape, the colour and the background that were asked for?
 
 The background is the border's median colour. Everything that differs from it is the thing drawn, smudges included; its
-colour is its median. Its outline is laid, moved to the same centre, over the outline of every shape in every rotation
-that drawings have and in sizes about that of the same area; the best fit counts, for the asked shape and others. The
-shape is right when the asked outline covers it with an IoU of at least 0.7 and every other outline covers it less.
-Colours are told apart in CIE Lab.
+colour is its median. Its outline is laid, moved to the same centre and scaled to the same area, over the outline of
+every shape in every rotation that drawings have. The shape is right when the asked outline covers it with an IoU of at
+least 0.7 and every other outline covers it less. Colours are told apart in CIE Lab.
 """
 
 import functools
@@ -38,9 +37,6 @@ DIFFERENT = 20.0
 FRAME = 96
 """The side of the frame in which outlines are compared; the thing's area is made `FILL` of it."""
 FILL = 0.3
-SCALES = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
-"""Sides at which every outline is tried, times that of equal area. Equal area alone lays a thinner ring outside the one
-it is compared with, so that a tenth of the radius in width halves the IoU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,16 +188,15 @@ def _templates() -> tuple[list[str], NDArray[np.float32]]:
         swing = ROTATIONS[shape]
         for degrees in np.linspace(-swing, swing, 1 + round(swing / 2)):
             mask = shape_mask(shape, 4 * FRAME, centre=(2 * FRAME, 2 * FRAME), radius=FRAME, degrees=float(degrees))
-            for scale in SCALES:
-                masks.append(_framed(np.asarray(mask) > 127, scale=scale).ravel())
-                names.append(shape)
+            masks.append(_framed(np.asarray(mask) > 127).ravel())
+            names.append(shape)
     return names, np.array(masks, dtype=np.float32)
 
 
-def _framed(thing: Bits, *, scale: float = 1.0) -> Bits:
-    """The thing moved to the middle of the frame and scaled to `scale` times the side its share of it gives."""
+def _framed(thing: Bits) -> Bits:
+    """The thing moved to the middle of the frame and scaled to its share of it."""
     ys, xs = np.nonzero(thing)
-    step = math.sqrt(len(xs) / (FILL * FRAME * FRAME)) / scale
+    step = math.sqrt(len(xs) / (FILL * FRAME * FRAME))
     left, top = xs.mean() + 0.5 - step * FRAME / 2, ys.mean() + 0.5 - step * FRAME / 2
     mask = Image.fromarray(thing.astype(np.uint8) * 255)
     moved = mask.transform(
