@@ -42,7 +42,7 @@ from webui.words import explain, say
 
 log = logging.getLogger(__name__)
 
-KINDS = {"txt2img": Kind(request=GenerationRequest, target="webui.generate:run")}
+KINDS = {name: Kind(request=GenerationRequest, target="webui.generate:run") for name in ("txt2img", "img2img")}
 FIRST_PORT = 7860
 PORTS_TRIED = 100
 PAGE_PATIENCE = 15.0
@@ -229,9 +229,8 @@ def serve(flags: Flags) -> int:
     # minute instead of four seconds. Read by OpenMP when torch is loaded; the person's own choice wins.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     language = console_language(flags, env=os.environ)
-    accounts = gate.accounts_from(flags)  # before anything is opened: a broken account ends the start
     try:
-        accounts = gate.accounts_from(flags)
+        accounts = gate.accounts_from(flags)  # before anything is opened: a broken account ends the start
     except MapleError as error:
         print(explain(error, language), file=sys.stderr)
         return 2

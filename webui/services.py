@@ -40,4 +40,5 @@ class Services:
         Raises what `Intake.accept` raises; nothing is queued then.
         """
         accepted = self.intake.accept(request)
-        return self.jobs.put(accepted, kind="txt2img", owner=owner, settings=flat(self.settings.current), id=id)
+        kind = "txt2img" if accepted.init is None else "img2img"
+        return self.jobs.put(accepted, kind=kind, owner=owner, settings=flat(self.settings.current), id=id)

@@ -10,7 +10,18 @@ from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
 from webui.domain.plan import Enlarge, Pass, Picture, Plan, Stage
 from webui.domain.progress import Progress, Reporter, ShuttingDown, Wish
 from webui.domain.registry import Registry
-from webui.domain.request import GenerationRequest, Hires, NoiseSource, Refiner, SamplerOptions
+from webui.domain.request import (
+    GenerationRequest,
+    Hires,
+    Init,
+    Inpaint,
+    MaskedContent,
+    NoiseSource,
+    Refiner,
+    ResizeMode,
+    SamplerOptions,
+    SoftInpainting,
+)
 from webui.domain.result import Artifact, Result
 
 __all__ = [
@@ -20,8 +31,11 @@ __all__ = [
     "Family",
     "GenerationRequest",
     "Hires",
+    "Init",
+    "Inpaint",
     "Job",
     "JobState",
+    "MaskedContent",
     "ModelFormat",
     "ModelKind",
     "ModelRecord",
@@ -33,9 +47,11 @@ __all__ = [
     "Refiner",
     "Registry",
     "Reporter",
+    "ResizeMode",
     "Result",
     "SamplerOptions",
     "ShuttingDown",
+    "SoftInpainting",
     "Stage",
     "Wish",
 ]

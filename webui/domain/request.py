@@ -53,6 +53,81 @@ class Refiner:
     switch_at: float = 0.8
 
 
+class ResizeMode(StrEnum):
+    """How an init image comes to the asked size; the order is A1111's numbering, 0 to 3."""
+
+    STRETCH = "Just resize"
+    CROP = "Crop and resize"
+    FILL = "Resize and fill"
+    LATENT = "Just resize (latent upscale)"
+
+
+class MaskedContent(StrEnum):
+    """What lies under the mask before sampling; the order is A1111's numbering, 0 to 3."""
+
+    FILL = "fill"
+    ORIGINAL = "original"
+    LATENT_NOISE = "latent noise"
+    LATENT_NOTHING = "latent nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftInpainting:
+    """Blends by how much each place has changed instead of by the mask's edge; A1111's built-in script of that name."""
+
+    schedule_bias: float = 1.0
+    """0 to 8."""
+    preservation_strength: float = 0.5
+    """0 to 8."""
+    transition_contrast_boost: float = 4.0
+    """1 to 32."""
+    mask_influence: float = 0.0
+    """0 to 1."""
+    difference_threshold: float = 0.5
+    """0 to 8."""
+    difference_contrast: float = 2.0
+    """0 to 8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inpaint:
+    """Which part of the init image is painted anew. `mask` is a blob id; white is painted, alpha is not looked at."""
+
+    mask: str
+    blur_x: float = 4
+    """Pixels, 0 to 64."""
+    blur_y: float = 4
+    invert: bool = False
+    """Paint what the mask leaves out."""
+    content: MaskedContent = MaskedContent.ORIGINAL
+    only_masked: bool = False
+    """Cut out the mask's surroundings, work on them at the asked size, paste them back."""
+    padding: int = 32
+    """Pixels kept around the mask with `only_masked`, 0 to 256."""
+    round_mask: bool = True
+    """Latents are kept or painted, nothing between (A1111's mask_round)."""
+    soft: SoftInpainting | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Init:
+    """Pictures to start from: blob ids (`gallery.blobs`), one for all pictures of a batch or one for each."""
+
+    images: tuple[str, ...]
+    denoising_strength: float = 0.75
+    """0 to 1."""
+    resize_mode: ResizeMode = ResizeMode.STRETCH
+    scale: float = 0.0
+    """Asked size as a multiple of the first image's, 0.05 to 4; 0: the request's width and height count."""
+    image_cfg_scale: float | None = None
+    """Of instruct-pix2pix checkpoints alone; None: 1.5."""
+    inpaint: Inpaint | None = None
+    latent_mask: str = ""
+    """Blob id of a mask that is laid over the latents alone, without overlay (A1111's latent_mask)."""
+    noise_multiplier: float | None = None
+    """0 to 1.5; None: as the settings say (A1111's initial_noise_multiplier)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """A request for pictures. Sizes in pixels; `seed` -1 asks for a random one; `prompts`, one per picture, beats
@@ -82,6 +157,8 @@ class GenerationRequest:
     seed_resize_width: int = 0
     seed_resize_height: int = 0
     tiling: bool = False
+    init: Init | None = None
+    """None: from noise alone (txt2img)."""
     hires: Hires | None = None
     refiner: Refiner | None = None
     options: SamplerOptions = field(default_factory=SamplerOptions)

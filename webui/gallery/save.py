@@ -1,36 +1,27 @@
 """Pictures to disk: whole or not at all, never over another one, readable from the served folders only."""
 
 import contextlib
-import errno
 import hashlib
 import math
-import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from webui.domain.errors import DiskFull, Failed
 from webui.domain.result import Artifact
+from webui.gallery.blobs import Blobs
 from webui.gallery.filenames import BatchPlace, FolderNumbers, NameFacts, Sanitizing, filled, fitted, subfolder
+from webui.gallery.files import PictureNotSaved, disk_errors, publish, write_beside, write_synced, write_whole
 from webui.gallery.infotext import InfotextFields
 from webui.gallery.metadata import MEDIA_TYPES, Encoded, embed
 from webui.settings import Paths, Settings
 
 SERVED = frozenset({*(f".{ending}" for ending in MEDIA_TYPES), ".gif", ".txt"})
 """Endings of files that are served from output folders: pictures and their texts."""
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PRUNE_SECONDS = 3600.0
 KIND = re.compile(r"[a-z0-9]+")
-
-
-class PictureNotSaved(Failed):
-    """Fields: path, reason."""
-
-    key = "picture_not_saved"
 
 
 class Gallery:
@@ -44,6 +35,8 @@ class Gallery:
         self._sanitizing = sanitizing or Sanitizing()
         self._numbers = FolderNumbers()
         self._pruned = 0.0
+        self.blobs = Blobs(self._root / "cache" / "inputs")
+        """Pictures handed in: init images and masks."""
 
     @property
     def cache(self) -> Path:
@@ -93,11 +86,11 @@ class Gallery:
         if now.saving.grid_save_to_dirs if grid else now.saving.save_to_dirs:
             folder /= subfolder(now.saving.directories_filename_pattern, facts)
         name = _decoration(facts, now, grid=grid) + suffix
-        with _disk_errors(folder, len(made.data)):
+        with disk_errors(folder, len(made.data)):
             folder.mkdir(parents=True, exist_ok=True)
             path = self._placed(folder, name, made, now, grid=grid)
             if infotext and (now.infotext.save_txt or (not made.complete and now.infotext.enable_pnginfo)):
-                _whole(path.with_suffix(".txt"), f"{infotext}\n".encode())
+                write_whole(path.with_suffix(".txt"), f"{infotext}\n".encode())
             self._numbers.settle(folder)
         if now.saving.export_for_4chan and not grid:
             self._export_small(image, path, made, infotext, now)
@@ -118,12 +111,12 @@ class Gallery:
         made = self._encoded(image, infotext, request_json, now, grid=grid)
         name = hashlib.sha256(made.data).hexdigest()[:40]
         path = self.cache / name[:2] / f"{name}.{made.format}"
-        with _disk_errors(path.parent, len(made.data)):
+        with disk_errors(path.parent, len(made.data)):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_file():
                 path.touch()
             else:
-                _whole(path, made.data)
+                write_whole(path, made.data)
         if time.time() - self._pruned > PRUNE_SECONDS:
             self.prune()
         return _artifact(path, image, made, fields, infotext, grid=grid, saved=False)
@@ -188,9 +181,9 @@ class Gallery:
         if not settings.saving.save_images_add_number and name:
             path = folder / (fitted(name, ending=ending, how=self._sanitizing) + ending)
             if settings.saving.save_images_replace_action == "Replace":
-                _whole(path, made.data)
+                write_whole(path, made.data)
                 return path
-            return _beside(path, made.data)
+            return write_beside(path, made.data)
         basename = "grid" if grid else ""
         while True:
             number, held = self._numbers.claim(folder, basename)
@@ -198,8 +191,8 @@ class Gallery:
             stem = f"{head}-{name}" if name and not name.startswith("-") else head + name
             path = folder / (fitted(stem, ending=ending, how=self._sanitizing) + ending)
             try:
-                _filled_file(held, made.data)
-                _published(held, path)
+                write_synced(held, made.data)
+                publish(held, path)
                 return path
             except FileExistsError:
                 continue
@@ -222,8 +215,8 @@ class Gallery:
             image = image.resize(size, Image.Resampling.LANCZOS)
         told = infotext if settings.infotext.enable_pnginfo else ""
         small = embed(image, told, format="jpg", quality=saving.jpeg_quality)
-        with _disk_errors(beside, len(small.data)):
-            _whole(beside, small.data)
+        with disk_errors(beside, len(small.data)):
+            write_whole(beside, small.data)
             self._numbers.settle(path.parent)
 
 
@@ -284,94 +277,6 @@ def _artifact(
         saved=saved,
         media_type=made.media_type,
     )
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path, needed: int):
-    """OSError in our own words."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise DiskFull(path=str(path), needed=needed, free=_free(path)) from error
-        raise PictureNotSaved(path=str(path), reason=error.strerror or str(error)) from error
-
-
-def _free(path: Path) -> int:
-    for folder in (path, *path.parents):
-        with contextlib.suppress(OSError):
-            return shutil.disk_usage(folder).free
-    return 0
-
-
-def _filled_file(path: Path, data: bytes) -> None:
-    """`data` in the file and on the disk."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _published(held: Path, path: Path) -> None:
-    """`held` under its final name; raises FileExistsError when that is taken, atomically where the file system can."""
-    try:
-        path.hardlink_to(held)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        # exFAT and some network drives know no hard links: an empty file takes the name, the picture takes its place.
-        path.touch(exist_ok=False)
-        try:
-            held.replace(path)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-    _folder_synced(path.parent)
-
-
-def _whole(path: Path, data: bytes) -> None:
-    """Write over `path`, or create it: readers see the old file or the new one."""
-    held = path.with_name(f".{path.stem[:60]}-{os.getpid()}-{time.monotonic_ns()}.tmp")
-    try:
-        _filled_file(held, data)
-        held.replace(path)
-        _folder_synced(path.parent)
-    finally:
-        held.unlink(missing_ok=True)
-
-
-def _beside(path: Path, data: bytes) -> Path:
-    """Write at `path`, or at `name-1`, `name-2` … when it is taken."""
-    held = path.with_name(f".{path.stem[:60]}-{os.getpid()}-{time.monotonic_ns()}.tmp")
-    tried, number = path, 0
-    try:
-        _filled_file(held, data)
-        while True:
-            try:
-                _published(held, tried)
-                return tried
-            except FileExistsError:
-                number += 1
-                tried = path.with_stem(f"{path.stem}-{number}")
-    finally:
-        held.unlink(missing_ok=True)
-
-
-def _folder_synced(folder: Path) -> None:
-    """A new name survives a power cut once its folder is on the disk; Windows has no such call."""
-    if os.name == "nt":
-        return
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 __all__ = ["SERVED", "Gallery", "PictureNotSaved", "grid", "grid_fits", "rows_for"]
