@@ -4,6 +4,7 @@
     gradio6.py   Gradio, imported quickly and without analytics
     parts.py     the few shapes everything is drawn from (field, tool button, script-only listener)
     shell.py     quick settings, tabs, footer
+    generation.py  what txt2img and img2img have in common, by tab name
     txt2img.py, pnginfo.py, settings_tab.py   one tab each
     form.py      element id ↔ request field: what the page posts, what an infotext fills
     routes.py    /internal/*: submit, jobs, events, pictures, tokens, infotext, settings, choices

@@ -10,7 +10,7 @@ from webui.domain import Family, ModelKind, ModelRecord
 from webui.domain.errors import NotFound
 from webui.services import Services
 from webui.settings import a1111_to_key, declared, flat
-from webui.ui.txt2img import Offered
+from webui.ui.generation import Offered
 
 DEMO = "maple.config"
 OFFERS = {

@@ -42,6 +42,8 @@ from webui.ui.settings_form import settings_form
 from webui.words import language_of, say
 
 LOCAL = "local"
+TABS = ("txt2img", "img2img")
+"""Tabs that submit; a job's kind is the name of the tab it belongs to."""
 SHOWN = 30
 """Jobs that a page which just opened is told of."""
 SMALL = 360
@@ -140,9 +142,9 @@ def _jobs(router: APIRouter, services: Services) -> None:
 
     @router.post("/submit")
     def submit(request: Request, tab: str = Body(), values: dict[str, Any] = Body()) -> dict[str, Any]:
-        if tab != "txt2img":
+        if tab not in TABS:
             raise UnknownTab(name=tab)
-        return shown(services, services.submit(request_from(values), owner=owner_of(request)), language(request))
+        return shown(services, services.submit(request_from(values, tab), owner=owner_of(request)), language(request))
 
     @router.get("/jobs")
     def listed(request: Request) -> list[dict[str, Any]]:
@@ -150,11 +152,12 @@ def _jobs(router: APIRouter, services: Services) -> None:
         active = jobs.list(owner=owner_of(request), states=(JobState.RUNNING, JobState.QUEUED), limit=500)
         recent = jobs.list(owner=owner_of(request), limit=SHOWN)
         found = {job.id: job for job in (*active, *recent)}
-        last = next((job.id for job in recent if job.state.final and job.result and job.result.artifacts), None)
-        # Only the last one is shown with its pictures; the others are named.
+        made = [job for job in recent if job.state.final and job.result and job.result.artifacts]
+        last = {job.kind: job.id for job in reversed(made)}
+        # Only the last one of each tab is shown with its pictures; the others are named.
         return [
             shown(services, job, tongue)
-            if job.id == last or not job.state.final
+            if job.id == last.get(job.kind) or not job.state.final
             else shown(services, job, tongue) | {"pictures": []}
             for job in found.values()
         ]
@@ -383,16 +386,16 @@ def _form(router: APIRouter, services: Services) -> None:
         return {}
 
     @router.post("/infotext")
-    async def read(request: Request) -> dict[str, Any] | None:
-        """What a text or an uploaded picture says, as values for the form. An empty text means the last generation."""
+    async def read(request: Request, tab: Literal["txt2img", "img2img"] = "txt2img") -> dict[str, Any] | None:
+        """What a text or an uploaded picture says, as values for a tab's form. No text means the last generation."""
         if request.headers.get("content-type", "").startswith("multipart/"):
             found = await run_in_threadpool(metadata.read_picture, await _upload(request))
             items = [{"key": key, "text": text} for key, text in found.items.items()]
             notes = [say("picture_damaged", language(request), reason=found.damaged)] if found.damaged else []
-            told = _read(services, found.infotext, language(request))
+            told = _read(services, found.infotext, language(request), tab)
             return {"infotext": "", **told, "items": items, "notes": [*notes, *told.get("notes", [])]}
         text = await _text(request)
-        return _read(services, text or _last(services, owner_of(request)), language(request)) or None
+        return _read(services, text or _last(services, owner_of(request)), language(request), tab) or None
 
 
 async def _upload(request: Request) -> bytes:
@@ -427,16 +430,16 @@ def _last(services: Services, owner: str) -> str:
     return ""
 
 
-def _read(services: Services, text: str, tongue: str) -> dict[str, Any]:
+def _read(services: Services, text: str, tongue: str, tab: str) -> dict[str, Any]:
     """{"infotext", "values" by element id, "overrides" as entries, "notes"}; {} for no text."""
     if not text.strip():
         return {}
     lookup = services.names
     found, overrides = infotext.request_from(infotext.read(text), settings=services.settings.current, lookup=lookup)
-    values = values_from(found)
+    values = values_from(found, tab)
     tiling = [value for _, key, value in overrides if key == "model.tiling"]
     if tiling:  # it has a box of its own on the page
-        values["txt2img_tiling"] = bool(tiling[0])
+        values[f"{tab}_tiling"] = bool(tiling[0])
     entries = [f"{label}: {value}" for label, key, value in overrides if key != "model.tiling"]
     # What the page has no controls for yet is said, not silently left out.
     missing = [say(f"no_controls_{name}", tongue) for name in ("hires", "refiner") if found.get(name) is not None]
