@@ -5,15 +5,20 @@ import re
 import string
 import time
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
 from webui.domain import GenerationRequest
 from webui.domain.errors import BadInput
+from webui.domain.request import Init, Inpaint, MaskedContent, SoftInpainting
 from webui.gallery.infotext import (
     Infotext,
     InfotextFields,
+    init_from,
+    init_pairs,
+    inpaint_pairs,
     line_pairs,
     parameters,
     pasted_overrides,
@@ -69,6 +74,9 @@ class Catalog:
 
     def vae(self, name: str) -> str | None:
         return "Vae" if name.startswith("Vae") else None
+
+    def lora(self, name: str, hash: str) -> str | None:
+        return "renamed" if (name, hash) == ("before", "0123456789ab") else None
 
     def styles(self, prompt: str, negative: str) -> tuple[tuple[str, ...], str, str]:
         if prompt.endswith(", oil painting"):
@@ -399,3 +407,66 @@ def test_entries_of_the_override_box_are_read_and_checked():
     }  # fmt: skip
     with pytest.raises(BadInput):
         pasted_overrides(["Clip skip: many"])
+
+
+def test_a_lora_that_was_renamed_is_known_by_its_hash():
+    text = f"a cat <lora:before:0.8> <lora:other:1:0.5> <lora:before>\nNegative prompt: <lora:before:0.1>\n{HEAD}"
+    values, _ = paste(f'{text}, Lora hashes: "before: 0123456789ab, other: 111111111111"')
+    assert values["prompt"] == "a cat <lora:renamed:0.8> <lora:other:1:0.5> <lora:renamed>"
+    assert values["negative_prompt"] == "<lora:renamed:0.1>"
+    assert paste(f'{text}, Lora hashes: "before: 999999999999"')[0]["prompt"].startswith("a cat <lora:before:0.8>")
+
+
+# --- pictures to start from
+
+MASKED = Inpaint(
+    mask="m.png", blur_x=8, blur_y=8, invert=True, content=MaskedContent.FILL, only_masked=True, padding=48
+)
+
+
+def test_a_mask_is_told_in_a1111s_words_and_order():
+    soft = replace(MASKED, soft=SoftInpainting(schedule_bias=2))
+    assert list(inpaint_pairs(soft).items()) == [
+        ("Soft inpainting enabled", True), ("Soft inpainting schedule bias", 2),
+        ("Soft inpainting preservation strength", 0.5), ("Soft inpainting transition contrast boost", 4.0),
+        ("Soft inpainting mask influence", 0.0), ("Soft inpainting difference threshold", 0.5),
+        ("Soft inpainting difference contrast", 2.0), ("Mask mode", "Inpaint not masked"), ("Mask blur", 8),
+        ("Inpaint area", "Only masked"), ("Masked area padding", 48), ("Masked content", "fill"),
+    ]  # fmt: skip
+    assert inpaint_pairs(Inpaint(mask="m.png")) == {"Mask blur": 4}
+    assert inpaint_pairs(Inpaint(mask="m.png", blur_x=3, blur_y=4)) == {}, "two blurs have no word"
+    assert inpaint_pairs(MASKED, blank=True) == {"Mask mode": "Inpaint not masked", "Mask blur": 8}
+    assert init_pairs() == {} and init_pairs(noise_multiplier=1.1, extra_noise=0.2) == {
+        "Noise multiplier": 1.1, "Extra noise": 0.2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("inpaint", [
+    MASKED, Inpaint(mask="", blur_x=4, blur_y=4), replace(MASKED, content=MaskedContent.LATENT_NOTHING, padding=0),
+    replace(MASKED, soft=SoftInpainting(mask_influence=0.25, difference_contrast=8), round_mask=False),
+])  # fmt: skip
+def test_a_mask_survives_writing_and_reading(inpaint: Inpaint):
+    fields = InfotextFields(denoising_strength=0.4, extras=inpaint_pairs(inpaint))
+    found = init_from(read(write(fields)))
+    assert found == Init(images=(), denoising_strength=0.4, inpaint=replace(inpaint, mask=""))
+
+
+def test_only_a_text_that_started_from_a_picture_gives_one_back():
+    hires = {"Hires upscale": 2, "Hires upscaler": "Latent"}
+    assert init_from(read(write(InfotextFields(denoising_strength=0.6, extras=hires)))) is None
+    assert init_from(read(f"a\n{HEAD}")) is None
+    assert init_from(read(f"a\n{HEAD}, Denoising strength: 0.3")) == Init(images=(), denoising_strength=0.3)
+    pix2pix = init_from(read(f"a\n{HEAD}, Image CFG scale: 1.2, Noise multiplier: 1.05"))
+    assert pix2pix == Init(images=(), image_cfg_scale=1.2, noise_multiplier=1.05)
+    assert init_from(read(f"a\n{HEAD}, Denoising strength: 0.3, Mask blur: 4"), skip=["Mask blur"]) == Init(
+        images=(), denoising_strength=0.3
+    )
+    odd = init_from(read(f"a\n{HEAD}, Denoising strength: high, Mask blur: much, Masked content: sugar"))
+    assert odd == Init(images=(), inpaint=Inpaint(mask="", blur_x=0, blur_y=0))
+
+
+def test_json_that_a_site_put_into_the_line_is_one_value():
+    found = read('a\nSteps: 25, Sampler: Euler a, Civitai resources: [{"type":"checkpoint","modelName":"X, v: 2"}], '
+                 'Civitai metadata: {}, Clip skip: 2')  # fmt: skip
+    assert found.fields["Civitai resources"] == '[{"type":"checkpoint","modelName":"X, v: 2"}]'
+    assert found.fields["Clip skip"] == "2" and "type" not in found.fields

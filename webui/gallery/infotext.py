@@ -8,12 +8,13 @@ linear in the length of the text.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from webui.domain import Hires, Refiner
 from webui.domain.errors import BadInput
+from webui.domain.request import Init, Inpaint, MaskedContent, SoftInpainting
 from webui.settings import Settings, checked, declared, flat, infotext_labels
 
 
@@ -79,6 +80,10 @@ class Lookup(Protocol):
         """The name of the VAE with that file name, or None."""
         ...
 
+    def lora(self, name: str, hash: str) -> str | None:
+        """What the LoRA with that hash (12 digits) is called here, when it goes by another name; else None."""
+        ...
+
     def styles(self, prompt: str, negative: str) -> tuple[tuple[str, ...], str, str]:
         """Styles found in both texts, and the texts without them."""
         ...
@@ -137,6 +142,53 @@ def write(fields: InfotextFields) -> str:
     return f"{fields.prompt}{negative}\n{line}".strip()
 
 
+SOFT: dict[str, str] = {
+    "Soft inpainting schedule bias": "schedule_bias",
+    "Soft inpainting preservation strength": "preservation_strength",
+    "Soft inpainting transition contrast boost": "transition_contrast_boost",
+    "Soft inpainting mask influence": "mask_influence",
+    "Soft inpainting difference threshold": "difference_threshold",
+    "Soft inpainting difference contrast": "difference_contrast",
+}
+"""Infotext label → field of SoftInpainting."""
+
+
+def inpaint_pairs(inpaint: Inpaint, *, blank: bool = False) -> dict[str, object]:
+    """What a mask adds to `extras`, before all else, in A1111's order.
+
+    `blank`: the mask was empty and "Only masked" found nothing, so the whole picture was worked on as without a mask.
+    """
+    told: dict[str, object] = {}
+    if inpaint.soft is not None:
+        told["Soft inpainting enabled"] = True
+        told |= {label: getattr(inpaint.soft, name) for label, name in SOFT.items()}
+    if inpaint.invert:
+        told["Mask mode"] = "Inpaint not masked"
+    # Two different blurs have no word of their own in A1111, and it then says nothing.
+    if inpaint.blur_x == inpaint.blur_y and inpaint.blur_x > 0:
+        told["Mask blur"] = inpaint.blur_x
+    if blank and inpaint.only_masked:
+        return told
+    if inpaint.only_masked:
+        told |= {"Inpaint area": "Only masked", "Masked area padding": inpaint.padding}
+    if inpaint.content is not MaskedContent.ORIGINAL:
+        told["Masked content"] = inpaint.content.value
+    return told
+
+
+def init_pairs(*, noise_multiplier: float = 1.0, extra_noise: float = 0.0) -> dict[str, object]:
+    """What starting from a picture adds to `extras`, after hashes and emphasis and before the sampler's options.
+
+    The strength, the image CFG scale, the mask weight and the hash of the picture have fields of their own.
+    """
+    told: dict[str, object] = {}
+    if noise_multiplier != 1:
+        told["Noise multiplier"] = noise_multiplier
+    if extra_noise > 0:
+        told["Extra noise"] = extra_noise
+    return told
+
+
 # --- reading -------------------------------------------------------------------------------------------------------
 
 KEY = re.compile(r"\w[\w \-/]+\Z")
@@ -160,10 +212,24 @@ TEXT = frozenset({
 """Keys whose value is never a size, even when it reads like one."""
 
 
+OPENINGS = frozenset({"[{", '{"', "[]", "{}"})
+"""How a value begins that a site put into the line as bare JSON (Civitai's resources): its commas are its own."""
+MOST_TRIES = 20
+
+
+def _json_end(line: str, start: int) -> int:
+    """Where the JSON value that begins at `start` ends, when a comma or the line's end follows; else 0."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line, start)
+    except (ValueError, RecursionError):
+        return 0
+    return end if line[end:].lstrip()[:1] in ("", ",") else 0
+
+
 def line_pairs(line: str) -> list[tuple[str, str]]:
     """All `key: value` of a line, in order, values as written (still quoted)."""
     found: list[tuple[str, str]] = []
-    position = 0
+    position, tries = 0, MOST_TRIES
     while (colon := line.find(":", position)) >= 0:
         key = KEY.search(line[max(position, colon - LONGEST_KEY) : colon])
         if key is None:
@@ -175,6 +241,9 @@ def line_pairs(line: str) -> list[tuple[str, str]]:
         quoted = QUOTED.match(line, start)
         comma = line.find(",", start)
         end = quoted.end() if quoted else (len(line) if comma < 0 else comma)
+        if line[start : start + 2] in OPENINGS and tries:
+            whole = _json_end(line, start)
+            end, tries = (whole, tries) if whole else (end, tries - 1)
         found.append((key.group(), line[start:end]))
         position = end + 1
     return found
@@ -367,6 +436,7 @@ def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> t
     """
     found = parameters(infotext, auto_backcompat=settings.infotext.auto_backcompat)
     skipped = set(settings.infotext.skip_pasting)
+    found |= _renamed(found, lookup)
     values = _prompts(found, settings.infotext.styles, lookup)
     skipped_fields = {"Prompt": ("prompt",), "Negative prompt": ("negative_prompt",), "Styles array": ("styles",)}
     for label, names in skipped_fields.items():
@@ -395,6 +465,32 @@ def request_from(infotext: Infotext, *, settings: Settings, lookup: Lookup) -> t
     return values, _overrides(kept, settings, lookup)
 
 
+LORA_TAG = re.compile(r"<lora:([^:>]+)(?=[:>])")
+
+
+def hashes_of(told: str | None) -> dict[str, str]:
+    """Name → hash of a "Lora hashes" or "TI hashes" value."""
+    found: dict[str, str] = {}
+    for part in (told or "").split(","):
+        name, colon, digits = part.rpartition(":")
+        if colon and name.strip():
+            found[name.strip()] = digits.strip().lower()
+    return found
+
+
+def _renamed(found: Mapping[str, str], lookup: Lookup) -> dict[str, str]:
+    """Both prompts with the tags of LoRAs that are here under another name, known by the hashes of the text."""
+    hashes = hashes_of(found.get("Lora hashes"))
+    if not hashes:
+        return {}
+
+    def tag(match: re.Match[str]) -> str:
+        digits = hashes.get(match[1])
+        return f"<lora:{(digits and lookup.lora(match[1], digits)) or match[1]}"
+
+    return {label: LORA_TAG.sub(tag, found[label]) for label in ("Prompt", "Negative prompt")}
+
+
 def _hires(kept: Mapping[str, str], lookup: Lookup) -> Hires | None:
     """The second pass, or None when the text tells of no second pass."""
     # What is left out has a default by now, a size of 0 and "Use same …".
@@ -417,6 +513,54 @@ def _hires(kept: Mapping[str, str], lookup: Lookup) -> Hires | None:
     if "Hires checkpoint" in kept:
         values["checkpoint"] = lookup.checkpoint(kept["Hires checkpoint"]) or ""
     return Hires(**values)
+
+
+MASK_LABELS = frozenset({
+    "Mask mode", "Mask blur", "Inpaint area", "Masked area padding", "Masked content", "Soft inpainting enabled",
+})  # fmt: skip
+INIT_LABELS = frozenset({"Image CFG scale", "Init image hash", "Noise multiplier", "Extra noise"})
+
+
+def init_from(infotext: Infotext, *, skip: Collection[str] = ()) -> Init | None:
+    """What the text tells of the picture it started from, without the pictures themselves (`images` is empty, so is
+    `inpaint.mask`); None when it tells of none. `skip` are labels that are not taken from a text.
+    """
+    kept = {label: text for label, text in infotext.fields.items() if label not in skip}
+    strength = _number(kept.get("Denoising strength"), float)
+    second_pass = any(label.startswith(("Hires ", "First pass size")) for label in infotext.fields)
+    masked = not MASK_LABELS.isdisjoint(kept)
+    if not masked and INIT_LABELS.isdisjoint(kept) and (strength is None or second_pass):
+        return None
+    return Init(
+        images=(),
+        denoising_strength=0.75 if strength is None else strength,
+        image_cfg_scale=_number(kept.get("Image CFG scale"), float),
+        noise_multiplier=_number(kept.get("Noise multiplier"), float),
+        inpaint=_inpaint(kept) if masked else None,
+    )
+
+
+def _inpaint(kept: Mapping[str, str]) -> Inpaint:
+    # A1111 says nothing of a blur of 0, and of everything else when it is at its default.
+    blur = _number(kept.get("Mask blur"), float) or 0
+    padding = _number(kept.get("Masked area padding"), int)
+    content = kept.get("Masked content", "original")
+    soft = None
+    if kept.get("Soft inpainting enabled") == "True":
+        told = {name: _number(kept.get(label), float) for label, name in SOFT.items()}
+        soft = SoftInpainting(**{name: value for name, value in told.items() if value is not None})
+    return Inpaint(
+        mask="",
+        blur_x=blur,
+        blur_y=blur,
+        invert=kept.get("Mask mode") == "Inpaint not masked",
+        content=MaskedContent(content) if content in set(MaskedContent) else MaskedContent.ORIGINAL,
+        only_masked=kept.get("Inpaint area") == "Only masked",
+        padding=32 if padding is None else int(padding),
+        # Soft inpainting keeps the mask's shades.
+        round_mask=soft is None,
+        soft=soft,
+    )
 
 
 def _prompts(found: Mapping[str, str], mode: str, lookup: Lookup) -> dict[str, Any]:
