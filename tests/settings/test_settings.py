@@ -49,6 +49,13 @@ A1111_DEFAULTS = {
     "disable_weights_auto_swap": True, "infotext_skip_pasting": (), "infotext_styles": "Apply if any",
     "auto_backcompat": True, "interrupt_after_current": True, "show_progress_in_title": True, "return_grid": True,
     "disable_token_counters": False,
+    "extra_networks_default_multiplier": 1.0, "lora_preferred_name": "Alias from file",
+    "extra_networks_add_text_separator": " ", "lora_filter_disabled": True,
+    "extra_networks_hidden_models": "When searched", "extra_networks_show_hidden_directories": True,
+    "extra_networks_card_width": 0, "extra_networks_card_height": 0, "extra_networks_card_text_scale": 1.0,
+    "extra_networks_card_show_desc": True, "extra_networks_card_order_field": "Path",
+    "extra_networks_card_order": "Ascending", "extra_networks_tree_view_style": "Dirs",
+    "extra_networks_tree_view_default_enabled": True, "extra_networks_tree_view_default_width": 180,
 }  # fmt: skip
 OURS = {"sd_model_checkpoint", "quicksettings_list"}  # "" for null; the row of quick settings Chinese users know
 
@@ -100,7 +107,7 @@ def test_other_unknown_keys_are_open(name: str):
 
 
 def test_a_switch_or_a_number_is_no_place_but_the_owners_switches_are_the_owners():
-    for name in ("list_hidden_files", "extra_networks_show_hidden_directories", "some_path"):
+    for name in ("list_hidden_files", "show_hidden_directories", "some_path"):
         assert not locked(name, True) and not locked(name, 3)
         assert locked(name, "/etc") and locked(name, ["/etc"])
     assert locked("api_enable_requests", True) and locked("disable_all_extensions", False)

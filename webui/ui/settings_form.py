@@ -14,6 +14,7 @@ SECTIONS = {
     "upscaling": "Upscaling",
     "previews": "Live previews",
     "infotext": "Infotext",
+    "networks": "Extra Networks",
     "page": "User interface",
     "api": "API",
 }
