@@ -88,6 +88,18 @@ class Saving:
     save_images_before_highres_fix: Annotated[
         bool, Control("Save a copy of image before applying highres fix", a1111="save_images_before_highres_fix")
     ] = False
+    save_init_img: Annotated[bool, Control("Save init images when using img2img", a1111="save_init_img")] = False
+    save_images_before_color_correction: Annotated[
+        bool,
+        Control(
+            "Save a copy of image before applying color correction to img2img results",
+            a1111="save_images_before_color_correction",
+        ),
+    ] = False
+    save_mask: Annotated[bool, Control("For inpainting, save a copy of the greyscale mask", a1111="save_mask")] = False
+    save_mask_composite: Annotated[
+        bool, Control("For inpainting, save a masked composite", a1111="save_mask_composite")
+    ] = False
     save_to_dirs: Annotated[bool, Control("Save images to a subdirectory", a1111="save_to_dirs")] = True
     grid_save_to_dirs: Annotated[bool, Control("Save grids to a subdirectory", a1111="grid_save_to_dirs")] = True
     directories_filename_pattern: Annotated[
@@ -122,6 +134,9 @@ class Paths:
     outdir_txt2img_samples: Annotated[
         str, Control("Output directory for txt2img images", a1111="outdir_txt2img_samples", locked=True)
     ] = "outputs/txt2img-images"
+    outdir_img2img_samples: Annotated[
+        str, Control("Output directory for img2img images", a1111="outdir_img2img_samples", locked=True)
+    ] = "outputs/img2img-images"
     outdir_grids: Annotated[
         str,
         Control(
@@ -131,6 +146,12 @@ class Paths:
     outdir_txt2img_grids: Annotated[
         str, Control("Output directory for txt2img grids", a1111="outdir_txt2img_grids", locked=True)
     ] = "outputs/txt2img-grids"
+    outdir_img2img_grids: Annotated[
+        str, Control("Output directory for img2img grids", a1111="outdir_img2img_grids", locked=True)
+    ] = "outputs/img2img-grids"
+    outdir_init_images: Annotated[
+        str, Control("Directory for saving init images when using img2img", a1111="outdir_init_images", locked=True)
+    ] = "outputs/init-images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,6 +478,88 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Img2img:
+    """How pictures are started from, and how masks are used."""
+
+    fix_steps: Annotated[
+        bool,
+        Control(
+            "With img2img, do exactly the amount of steps the slider specifies.",
+            a1111="img2img_fix_steps",
+            info="normally you'd do less with less denoising",
+        ),
+    ] = False
+    noise_multiplier: Annotated[
+        float,
+        Control(
+            "Noise multiplier for img2img",
+            lo=0,
+            hi=1.5,
+            step=0.001,
+            a1111="initial_noise_multiplier",
+            infotext="Noise multiplier",
+        ),
+    ] = 1.0
+    extra_noise: Annotated[
+        float,
+        Control(
+            "Extra noise multiplier for img2img and hires fix",
+            lo=0,
+            hi=1,
+            step=0.01,
+            a1111="img2img_extra_noise",
+            infotext="Extra noise",
+            info="0 = disabled; should be lower than denoising strength",
+        ),
+    ] = 0.0
+    color_correction: Annotated[
+        bool,
+        Control(
+            "Apply color correction to img2img results to match original colors.", a1111="img2img_color_correction"
+        ),
+    ] = False
+    background_color: Annotated[
+        str,
+        Control(
+            "With img2img, fill transparent parts of the input image with this color.",
+            a1111="img2img_background_color",
+        ),
+    ] = "#ffffff"
+    mask_weight: Annotated[
+        float,
+        Control(
+            "Inpainting conditioning mask strength",
+            lo=0,
+            hi=1,
+            step=0.01,
+            a1111="inpainting_mask_weight",
+            infotext="Conditional mask weight",
+            info="of inpainting checkpoints: 1 hides what lies under the mask, 0 shows it",
+        ),
+    ] = 1.0
+    overlay: Annotated[
+        bool,
+        Control(
+            "Overlay original for inpaint",
+            a1111="overlay_inpaint",
+            info="when inpainting, put the original image over the areas that weren't inpainted",
+        ),
+    ] = True
+    return_mask: Annotated[
+        bool, Control("For inpainting, include the greyscale mask in results for web", a1111="return_mask")
+    ] = False
+    return_mask_composite: Annotated[
+        bool, Control("For inpainting, include masked composite in results for web", a1111="return_mask_composite")
+    ] = False
+    upscaler: Annotated[
+        str,
+        Control(
+            "Upscaler for img2img", a1111="upscaler_for_img2img", info="where an image must grow to the size asked for"
+        ),
+    ] = "None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaling:
     """How upscaler models are fed."""
 
@@ -703,6 +806,7 @@ class Settings:
     paths: Paths = field(default_factory=Paths)
     model: Model = field(default_factory=Model)
     sampling: Sampling = field(default_factory=Sampling)
+    img2img: Img2img = field(default_factory=Img2img)
     upscaling: Upscaling = field(default_factory=Upscaling)
     previews: Previews = field(default_factory=Previews)
     infotext: InfotextSettings = field(default_factory=InfotextSettings)
