@@ -41,4 +41,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "picture_damaged": ("图片已损坏，但仍读到了其中的文字：{reason}", "The picture is damaged; its texts could still be read: {reason}"),
     "upload_too_large": ("文件太大：最多 {most} MB。", "The file is too large: at most {most} MB."),
     "not_for_the_page": ("页面发来的内容无法读取：{reason}。请刷新页面。", "What the page sent cannot be read: {reason}. Reload the page."),
+    "page_canvas_foreign": ("只能拖入本页面的图片或文件。请先保存那张图片，再把文件拖到这里。", "Only pictures of this page, or files, can be dropped here. Save that picture first, then drop the file."),
+    "page_canvas_unreadable": ("浏览器无法打开 {name}：它不是图片，或格式不受支持。请换用 PNG、JPEG 或 WebP。", "The browser cannot open {name}: it is no picture, or of a kind it does not know. Use PNG, JPEG or WebP."),
+    "page_canvas_too_large": ("图片太大（{width}×{height}）：画布最多 {most} 百万像素。请先缩小。", "The picture is too large ({width}×{height}): the canvas takes up to {most} megapixels. Make it smaller first."),
+    "page_canvas_no_memory": ("浏览器内存不足，无法在这张图片上绘制。请关闭其他标签页，或先缩小图片。", "The browser has no memory left to draw on this picture. Close other tabs, or make the picture smaller."),
 }
