@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import Tensor
 
 from webui.engine.conditioning import BatchConditioning, ConditioningCache, build
+from webui.engine.types import COND, UNCOND, Encoded
 
 pytestmark = pytest.mark.torch
 
@@ -16,17 +16,19 @@ class Encoder:
 
     def __init__(self) -> None:
         self.groups: list[tuple[str, ...]] = []
+        self.roles: list[str] = []
         self.numbers: dict[str, int] = {}
 
-    def __call__(self, texts: Sequence[str]) -> list[Tensor]:
+    def __call__(self, texts: Sequence[str], role: str) -> list[Encoded]:
         self.groups.append(tuple(texts))
-        return [torch.full((2 if "long" in text else 1, 4), self.number(text)) for text in texts]
+        self.roles.append(role)
+        return [Encoded(torch.full((2 if "long" in text else 1, 4), self.number(text))) for text in texts]
 
     def number(self, text: str) -> float:
         return float(self.numbers.setdefault(text, len(self.numbers)))
 
-    def name(self, tensor: Tensor) -> str:
-        return next(text for text, number in self.numbers.items() if number == tensor[0, 0].item())
+    def name(self, encoded: Encoded) -> str:
+        return next(text for text, number in self.numbers.items() if number == encoded.states[0, 0].item())
 
 
 @pytest.fixture
@@ -77,9 +79,9 @@ def test_past_the_end_the_first_text_is_in_force_again_as_in_a1111(encoder: Enco
 def test_positive_prompts_are_split_on_and_with_their_weights(encoder: Encoder) -> None:
     made = build(["a AND b:0.5", "c"], ["x AND y", "z"], encoder, steps=4)
     parts, uncond = made.at(0)
-    named = [[(encoder.name(tensor), weight) for tensor, weight in picture] for picture in parts]
+    named = [[(encoder.name(text), weight) for text, weight in picture] for picture in parts]
     assert named == [[("a", 1.0), (" b", 0.5)], [("c", 1.0)]]
-    assert [encoder.name(tensor) for tensor in uncond] == ["x AND y", "z"]
+    assert [encoder.name(text) for text in uncond] == ["x AND y", "z"]
 
 
 def test_negative_prompts_have_schedules_too(encoder: Encoder) -> None:
@@ -88,8 +90,8 @@ def test_negative_prompts_have_schedules_too(encoder: Encoder) -> None:
 
 
 def test_all_variants_of_one_prompt_are_encoded_together_and_each_prompt_once(encoder: Encoder) -> None:
-    build(["[a:b:2] AND c", "c AND [a:b:2]", "[a:b:2]"], ["n", "n", "c"], encoder, steps=4)
-    assert sorted(encoder.groups) == [(" a", " b"), (" c",), ("a", "b"), ("c",), ("n",)]
+    build(["[a:b:2] AND c", "c AND [a:b:2]", "[a:b:2]"], ["n", "n", "d"], encoder, steps=4)
+    assert sorted(encoder.groups) == [(" a", " b"), (" c",), ("a", "b"), ("c",), ("d",), ("n",)]
 
 
 def test_a_batch_of_one_prompt_is_encoded_once(encoder: Encoder) -> None:
@@ -100,9 +102,10 @@ def test_a_batch_of_one_prompt_is_encoded_once(encoder: Encoder) -> None:
 def test_shorter_parts_are_filled_with_their_last_token(encoder: Encoder) -> None:
     made = build(["a long one", "b"], ["", "long"], encoder, steps=4)
     parts, uncond = made.at(0)
-    assert [tensor.shape[0] for picture in parts for tensor, _ in picture] == [2, 2]
-    assert torch.equal(parts[1][0][0][1], parts[1][0][0][0])
-    assert [tensor.shape[0] for tensor in uncond] == [1, 2]
+    assert [text.tokens for picture in parts for text, _ in picture] == [2, 2]
+    filled = parts[1][0][0].states
+    assert torch.equal(filled[1], filled[0])
+    assert [text.tokens for text in uncond] == [1, 2]
 
 
 def test_what_was_encoded_is_kept_between_runs(encoder: Encoder) -> None:
@@ -128,35 +131,42 @@ def test_steps_alone_do_not_encode_again_when_the_texts_stay(encoder: Encoder) -
     assert seen(made, encoder, 9) == ["a"] * 4 + ["b"] * 5
 
 
+def test_prompt_and_negative_of_one_text_are_encoded_each_in_its_role(encoder: Encoder) -> None:
+    build(["same"], ["same"], encoder, steps=4, padding="empty")
+    assert list(zip(encoder.groups, encoder.roles, strict=True)) == [
+        (("same",), UNCOND), (("same",), COND), (("",), COND),
+    ]  # fmt: skip
+
+
 def test_the_cache_lets_the_longest_unused_go(encoder: Encoder) -> None:
     cache = ConditioningCache(most_bytes=2 * 16)
     for text in ("a", "b", "a", "c", "a", "b"):
-        cache.encode((text,), encoder, None)
+        cache.encode((text,), COND, encoder, None)
     assert encoder.groups == [("a",), ("b",), ("c",), ("b",)]
 
 
 def test_a_cleared_cache_encodes_anew(encoder: Encoder) -> None:
     cache = ConditioningCache()
-    cache.encode(("a",), encoder, None)
+    cache.encode(("a",), COND, encoder, None)
     cache.clear()
-    cache.encode(("a",), encoder, None)
+    cache.encode(("a",), COND, encoder, None)
     assert encoder.groups == [("a",), ("a",)]
 
 
 def test_padding_fills_the_shorter_with_the_empty_prompt(encoder: Encoder) -> None:
     made = build(["a long one"], ["n"], encoder, steps=4, padding="empty")
-    uncond, = made.at(0)[1]
-    assert [number.item() for number in uncond[:, 0]] == [encoder.number("n"), encoder.number("")]
+    (uncond,) = made.at(0)[1]
+    assert [number.item() for number in uncond.states[:, 0]] == [encoder.number("n"), encoder.number("")]
     made = build(["a"], ["a long one"], encoder, steps=4, padding="empty")
-    (tensor, _), = made.at(0)[0][0]
-    assert [number.item() for number in tensor[:, 0]] == [encoder.number("a"), encoder.number("")]
+    ((text, _),) = made.at(0)[0][0]
+    assert [number.item() for number in text.states[:, 0]] == [encoder.number("a"), encoder.number("")]
 
 
 def test_padding_v0_repeats_the_last_token_and_cuts_a_longer_negative(encoder: Encoder) -> None:
-    uncond, = build(["a long one"], ["n"], encoder, steps=4, padding="v0").at(0)[1]
-    assert [number.item() for number in uncond[:, 0]] == [encoder.number("n")] * 2
-    uncond, = build(["a"], ["a long one"], encoder, steps=4, padding="v0").at(0)[1]
-    assert uncond.shape == (1, 4)
+    (uncond,) = build(["a long one"], ["n"], encoder, steps=4, padding="v0").at(0)[1]
+    assert [number.item() for number in uncond.states[:, 0]] == [encoder.number("n")] * 2
+    (uncond,) = build(["a"], ["a long one"], encoder, steps=4, padding="v0").at(0)[1]
+    assert uncond.states.shape == (1, 4)
 
 
 @pytest.mark.parametrize(("negative", "uneven"), [("n", False), ("a long one", True), ("[n:long:2]", True)])

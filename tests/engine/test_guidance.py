@@ -14,24 +14,24 @@ from webui.engine.guidance import Guidance, guided
 from webui.engine.noise import NoiseStream
 from webui.engine.prediction import Prediction, scaled_linear_alphas
 from webui.engine.samplers import sample
-from webui.engine.types import COND, UNCOND, Call, Denoise, Guided, StepContext
+from webui.engine.types import COND, UNCOND, Call, Denoise, Encoded, Guided, StepContext
 
 pytestmark = pytest.mark.torch
 X = torch.ones(2, 4, 2, 2)
 SIGMA = torch.tensor([5.0, 5.0])
 
 
-def states(value: float, tokens: int = 77) -> Tensor:
-    return torch.full((tokens, 3), value)
+def states(value: float, tokens: int = 77) -> Encoded:
+    return Encoded(torch.full((tokens, 3), value))
 
 
 class Fixed:
     """The same prompts at every call."""
 
-    def __init__(self, prompts: list[list[tuple[Tensor, float]]], negatives: list[Tensor]) -> None:
+    def __init__(self, prompts: list[list[tuple[Encoded, float]]], negatives: list[Encoded]) -> None:
         self.prompts, self.negatives, self.asked = prompts, negatives, list[int]()
 
-    def at(self, call: int) -> tuple[list[list[tuple[Tensor, float]]], list[Tensor]]:
+    def at(self, call: int) -> tuple[list[list[tuple[Encoded, float]]], list[Encoded]]:
         self.asked.append(call)
         return self.prompts, self.negatives
 
@@ -202,4 +202,3 @@ def test_cfgpp_takes_the_negatives_noise():
     # The answers are constants here: x ends at sqrt(a) x0 and the noise left, which the negative alone leads.
     middle = at_none + (at_full - at_none) / 12.5
     assert torch.allclose(at_one, middle, atol=1e-4)
-

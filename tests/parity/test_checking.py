@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from webui.domain.errors import BrokenFile
 from webui.engine.conditioning import BatchConditioning, Scheduled
+from webui.engine.types import Encoded
 from webui.parity import cases as cases_module
 from webui.parity.__main__ import main, row
 from webui.parity.cases import SHIPPED, read_cases
@@ -111,7 +112,8 @@ def test_a_difference_is_placed_where_it_begins(errors: dict[str, object], part:
 def test_conditioning_is_compared_in_time_weight_and_value():
     states = torch.ones(77, 8)
     made = BatchConditioning(
-        parts=(((Scheduled(((1, states), (4, states * 2))), 0.5),),), uncond=(Scheduled(((4, states),)),)
+        parts=(((Scheduled(((1, Encoded(states)), (4, Encoded(states * 2)))), 0.5),),),
+        uncond=(Scheduled(((4, Encoded(states)),)),),
     )
     known = {
         "c.b0.and0.w0.5.s0.end1": states.numpy(),

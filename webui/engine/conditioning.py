@@ -7,17 +7,18 @@ prompt's schedule are encoded together.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from webui.engine.types import COND, UNCOND, Encoded
 from webui.prompt.compose import split_and
 from webui.prompt.schedule import schedule
 
-Encode = Callable[[Sequence[str]], list[Tensor]]
-"""Texts to be encoded together → one (tokens, width) tensor each."""
+Encode = Callable[[Sequence[str], str], list[Encoded]]
+"""(texts to be encoded together, role: COND or UNCOND) → one each. SDXL hears the negative prompt differently."""
 Padding = Literal["", "empty", "v0"]
 """How prompt and negative are brought to one length: not at all, A1111's "Pad prompt/negative prompt", or its v0."""
 MOST_BYTES = 256 * 2**20
@@ -29,15 +30,15 @@ class ConditioningCache:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._groups: OrderedDict[Hashable, list[Tensor]] = OrderedDict()
+        self._groups: OrderedDict[Hashable, list[Encoded]] = OrderedDict()
 
-    def encode(self, texts: tuple[str, ...], encode: Encode, key: Hashable) -> list[Tensor]:
-        """The group's tensors; `key`: what else they depend on (model, patches, clip skip, emphasis, ...)."""
-        whole = (key, texts)
+    def encode(self, texts: tuple[str, ...], role: str, encode: Encode, key: Hashable) -> list[Encoded]:
+        """The group encoded; `key`: what else that depends on (model, patches, clip skip, emphasis, ...)."""
+        whole = (key, role, texts)
         if whole in self._groups:
             self._groups.move_to_end(whole)
             return self._groups[whole]
-        group = encode(texts)
+        group = encode(texts, role)
         self._groups[whole] = group
         self._bytes += _size(group)
         while self._bytes > self._most_bytes and len(self._groups) > 1:
@@ -52,13 +53,13 @@ class ConditioningCache:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One prompt over the pass: (last call it is in force, (tokens, width)), in order."""
+    """One prompt over the pass: (last call it is in force, its text), in order."""
 
-    entries: tuple[tuple[int, Tensor], ...]
+    entries: tuple[tuple[int, Encoded], ...]
 
-    def at(self, call: int) -> Tensor:
+    def at(self, call: int) -> Encoded:
         """What is in force at a model call, counted from 0; past the end it is the first again, as in A1111."""
-        return next((tensor for end, tensor in self.entries if call <= end), self.entries[0][1])
+        return next((text for end, text in self.entries if call <= end), self.entries[0][1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +75,26 @@ class BatchConditioning:
     @property
     def uneven(self) -> bool:
         """True when some prompt and negative prompt differ in length, so that padding changes the picture."""
-        prompts = {tensor.shape[0] for picture in self.parts for part, _ in picture for _, tensor in part.entries}
-        return len(prompts | {tensor.shape[0] for scheduled in self.uncond for _, tensor in scheduled.entries}) > 1
+        prompts = {text.tokens for picture in self.parts for part, _ in picture for _, text in part.entries}
+        return len(prompts | {text.tokens for scheduled in self.uncond for _, text in scheduled.entries}) > 1
 
-    def at(self, call: int) -> tuple[list[list[tuple[Tensor, float]]], list[Tensor]]:
-        """([(tensor (tokens, width), weight), ...] per picture, uncond tensor per picture) at a model call, from 0.
+    def at(self, call: int) -> tuple[list[list[tuple[Encoded, float]]], list[Encoded]]:
+        """([(text, weight), ...] per picture, the negative per picture) at a model call, from 0.
 
-        Positive tensors are equally long over the whole batch: A1111 repeats the last token's state to fill the shorter
-        ones.
+        Prompts are equally long over the whole batch: A1111 repeats the last token's state to fill the shorter ones.
         """
         parts = [[(scheduled.at(call), weight) for scheduled, weight in picture] for picture in self.parts]
-        longest = max((tensor.shape[0] for picture in parts for tensor, _ in picture), default=0)
-        filled = [[(_filled(tensor, longest), weight) for tensor, weight in picture] for picture in parts]
+        longest = max((text.tokens for picture in parts for text, _ in picture), default=0)
+        filled = [[(_filled(text, longest), weight) for text, weight in picture] for picture in parts]
         uncond = [scheduled.at(call) for scheduled in self.uncond]
         if self.padding == "v0":
-            return filled, [_filled(tensor[:longest], longest) for tensor in uncond]
+            cut = [replace(text, states=text.states[:longest]) for text in uncond]
+            return filled, [_filled(text, longest) for text in cut]
         if self.padding == "empty" and self.empty is not None:
             empty = self.empty
-            longest = max([longest, *(tensor.shape[0] for tensor in uncond)])
-            padded = [[(_padded(tensor, longest, empty), weight) for tensor, weight in picture] for picture in filled]
-            return padded, [_padded(tensor, longest, empty) for tensor in uncond]
+            longest = max([longest, *(text.tokens for text in uncond)])
+            padded = [[(_padded(text, longest, empty), weight) for text, weight in picture] for picture in filled]
+            return padded, [_padded(text, longest, empty) for text in uncond]
         return filled, uncond
 
 
@@ -121,32 +122,34 @@ def build(
     hires_calls = None if hires_steps is None else hires_steps * (2 if hires_second_order else 1)
     kept = cache if cache is not None else ConditioningCache()
 
-    def scheduled(text: str) -> Scheduled:
+    def scheduled(text: str, role: str) -> Scheduled:
         entries = schedule(text, calls, hires_steps=hires_calls, old=old)
-        tensors = kept.encode(tuple(variant for _, variant in entries), encode, key)
-        return Scheduled(tuple((end, tensor) for (end, _), tensor in zip(entries, tensors, strict=True)))
+        group = kept.encode(tuple(variant for _, variant in entries), role, encode, key)
+        return Scheduled(tuple((end, encoded) for (end, _), encoded in zip(entries, group, strict=True)))
 
     split = [split_and(prompt) for prompt in prompts]
-    texts = dict.fromkeys([*negatives, *(text for parts in split for text, _ in parts)])
-    by_text = {text: scheduled(text) for text in texts}
-    empty = kept.encode(("",), encode, key)[0] if padding == "empty" else None
+    uncond = {text: scheduled(text, UNCOND) for text in dict.fromkeys(negatives)}
+    cond = {text: scheduled(text, COND) for text in dict.fromkeys(text for parts in split for text, _ in parts)}
+    empty = kept.encode(("",), COND, encode, key)[0].states if padding == "empty" else None
     return BatchConditioning(
-        parts=tuple(tuple((by_text[text], weight) for text, weight in parts) for parts in split),
-        uncond=tuple(by_text[text] for text in negatives),
+        parts=tuple(tuple((cond[text], weight) for text, weight in parts) for parts in split),
+        uncond=tuple(uncond[text] for text in negatives),
         padding=padding,
         empty=empty,
     )
 
 
-def _filled(tensor: Tensor, length: int) -> Tensor:
-    missing = length - tensor.shape[0]
-    return tensor if missing == 0 else torch.vstack([tensor, tensor[-1:].repeat(missing, 1)])
+def _filled(text: Encoded, length: int) -> Encoded:
+    missing = length - text.tokens
+    if missing == 0:
+        return text
+    return replace(text, states=torch.vstack([text.states, text.states[-1:].repeat(missing, 1)]))
 
 
-def _padded(tensor: Tensor, length: int, empty: Tensor) -> Tensor:
-    missing = (length - tensor.shape[0]) // empty.shape[0]
-    return tensor if missing <= 0 else torch.vstack([tensor, empty.repeat(missing, 1)])
+def _padded(text: Encoded, length: int, empty: Tensor) -> Encoded:
+    missing = (length - text.tokens) // empty.shape[0]
+    return text if missing <= 0 else replace(text, states=torch.vstack([text.states, empty.repeat(missing, 1)]))
 
 
-def _size(group: Sequence[Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in group)
+def _size(group: Sequence[Encoded]) -> int:
+    return sum(tensor.nbytes for text in group for tensor in (text.states, *text.extras.values()))

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from webui.engine.types import COND, UNCOND, Call, Denoise, Guided, StepContext
+from webui.engine.types import COND, UNCOND, Call, Denoise, Encoded, Guided, StepContext
 
-Parts = Sequence[tuple[Tensor, float]]
-"""The AND parts of one picture's prompt: (tokens, width) text states and their weights."""
+Parts = Sequence[tuple[Encoded, float]]
+"""The AND parts of one picture's prompt and their weights."""
 
 
 class Conditioning(Protocol):
     """What the prompts of a batch say at each model call."""
 
-    def at(self, call: int) -> tuple[Sequence[Parts], Sequence[Tensor]]:
-        """For call 0, 1, …: per picture its AND parts, and per picture the negative's text states (tokens, width)."""
+    def at(self, call: int) -> tuple[Sequence[Parts], Sequence[Encoded]]:
+        """For call 0, 1, …: per picture its AND parts, and per picture the negative."""
         ...
 
 
@@ -145,6 +145,7 @@ def guided(
     to end the sampling; `switch` may hand over to another model (the refiner). At cfg_scale 1 the negative prompt has
     no weight left and is not asked.
     """
+
     def wrapped(asked: Denoise) -> Denoise:
         return wrap_denoise(asked) if wrap_denoise else asked
 
@@ -172,31 +173,33 @@ def _uncond_counts(prompts: Sequence[Parts], scale: float) -> bool:
 
 def _cond_calls(x: Tensor, sigma: Tensor, prompts: Sequence[Parts]) -> list[Call]:
     """One call per place in the AND list, token count and weight, over the pictures that share them."""
-    groups: dict[tuple[int, int, float], list[tuple[int, Tensor]]] = {}
+    groups: dict[tuple[int, int, float], list[tuple[int, Encoded]]] = {}
     for row, parts in enumerate(prompts):
-        for place, (states, weight) in enumerate(parts):
-            groups.setdefault((place, states.shape[0], weight), []).append((row, states))
+        for place, (text, weight) in enumerate(parts):
+            groups.setdefault((place, text.tokens, weight), []).append((row, text))
     ordered = sorted(groups.items(), key=lambda item: item[0][0])
     return [_call(COND, x, sigma, members, weight) for (_, _, weight), members in ordered]
 
 
-def _uncond_calls(x: Tensor, sigma: Tensor, negatives: Sequence[Tensor]) -> list[Call]:
-    groups: dict[int, list[tuple[int, Tensor]]] = {}
-    for row, states in enumerate(negatives):
-        groups.setdefault(states.shape[0], []).append((row, states))
+def _uncond_calls(x: Tensor, sigma: Tensor, negatives: Sequence[Encoded]) -> list[Call]:
+    groups: dict[int, list[tuple[int, Encoded]]] = {}
+    for row, text in enumerate(negatives):
+        groups.setdefault(text.tokens, []).append((row, text))
     return [_call(UNCOND, x, sigma, members, 1.0) for members in groups.values()]
 
 
-def _call(role: str, x: Tensor, sigma: Tensor, members: Sequence[tuple[int, Tensor]], weight: float) -> Call:
+def _call(role: str, x: Tensor, sigma: Tensor, members: Sequence[tuple[int, Encoded]], weight: float) -> Call:
     rows = tuple(row for row, _ in members)
+    texts = [text for _, text in members]
     whole = rows == tuple(range(x.shape[0]))
     return Call(
         role=role,
         rows=rows,
         weight=weight,
-        context=torch.stack([states for _, states in members]),
+        context=torch.stack([text.states for text in texts]),
         x=x if whole else x[list(rows)],
         sigma=sigma if whole else sigma[list(rows)],
+        extras={name: torch.stack([text.extras[name] for text in texts]) for name in texts[0].extras},
     )
 
 

@@ -13,13 +13,29 @@ COND = "cond"
 UNCOND = "uncond"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One text as a model reads it: `states` (tokens, width), and by name what else it is told once a text (one row of
+    `Call.extras` each): "pooled" (width,), "numbers" (n,) of sizes and scores.
+    """
+
+    states: Tensor
+    extras: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+    @property
+    def tokens(self) -> int:
+        return self.states.shape[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One conditioned evaluation of the model for some pictures of the batch.
 
     `x` (n, channels, height/8, width/8) noisy latents in k-diffusion scale (x0 + sigma * noise); `sigma` (n,);
     `context` (n, tokens, width) text states; `rows`: which pictures of the batch these n rows belong to;
-    `weight`: of this part in AND composition; `extras`: what families and controls add (pooled text, size, residuals).
+    `weight`: of this part in AND composition; `extras`: what families and controls add. A loaded model reads "pooled"
+    (n, width) and "numbers" (n, k) of SDXL's texts, and "concat" (n, c, height/8, width/8), further channels for the
+    network of an inpainting or pix2pix model, beside x as they are (not scaled with sigma).
     """
 
     role: str

@@ -26,7 +26,7 @@ from webui.engine.patches.prediction import Apart, DowncastAlphas, Quantized
 from webui.engine.patches.tiling import Tiling
 from webui.engine.preview import encoded, preview
 from webui.engine.samplers import sample, sample_from
-from webui.engine.types import Denoise, Interrupted, StepContext
+from webui.engine.types import Denoise, Encoded, Interrupted, StepContext
 from webui.engine.upscale import Grow, Tiles, by_pillow, enlarge, enlarge_latents
 from webui.engine.vae import NoVae
 from webui.generate import networks
@@ -315,8 +315,10 @@ def encode(
         "old_emphasis": sampling.use_old_emphasis,
     }
 
-    def states(texts: Sequence[str]) -> list[Tensor]:
-        return text.encode(texts, model.text_encoder, model.tokenizer, embeddings=shelf, **told)
+    def states(texts: Sequence[str], role: str) -> list[Encoded]:
+        return [
+            Encoded(one) for one in text.encode(texts, model.text_encoder, model.tokenizer, embeddings=shelf, **told)
+        ]
 
     second = each.enlarge is not None
     with run.meter.phase("encoding"):

@@ -260,10 +260,10 @@ def conditioning_error(made: BatchConditioning, known: Mapping[str, Array]) -> f
         row, entry, end = (int(found[group]) for group in ("row", "entry", "end"))
         try:
             scheduled, weight = made.parts[row][int(found["part"])] if found["role"] == "c" else (made.uncond[row], 1.0)
-            last, states = scheduled.entries[entry]
+            last, text = scheduled.entries[entry]
         except IndexError:
             return math.inf
         if last != end or not math.isclose(weight, float(found["weight"] or 1.0), rel_tol=1e-6):
             return math.inf
-        worst = max(worst, relative(states.float().cpu().numpy(), known[name]))
+        worst = max(worst, relative(text.states.float().cpu().numpy(), known[name]))
     return worst
