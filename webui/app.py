@@ -27,6 +27,7 @@ from starlette.routing import Mount
 
 from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
+from webui.catalog.cards import Cards
 from webui.catalog.places import a1111_home_from, make_folders
 from webui.domain import GenerationRequest, ModelKind
 from webui.domain.errors import MapleError
@@ -76,6 +77,7 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
         a1111_home=flags.a1111_home,
         hashes=not flags.no_hashing,
     )
+    cards = Cards(catalog, root / "cache", home=home.root if home else None)
     how = Sanitizing(unix=flags.unix_filenames_sanitization, most=flags.filenames_max_length)
     gallery = Gallery(lambda: settings.current, root, sanitizing=how)
     own_styles = [root / name for name in flags.styles_file or ("styles.csv",)]
@@ -89,8 +91,8 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
 
         jobs.subscribe(tell)
     return Services(
-        flags=flags, settings=settings, catalog=catalog, gallery=gallery, styles=styles, intake=intake, jobs=jobs,
-        hooks=hooks,
+        flags=flags, settings=settings, catalog=catalog, cards=cards, gallery=gallery, styles=styles, intake=intake,
+        jobs=jobs, hooks=hooks,
     )  # fmt: skip
 
 
@@ -189,6 +191,7 @@ def application(services: Services, engine: Engine, *, port: int, accounts: gate
 def behind_the_page(services: Services, engine: Engine) -> None:
     """What need not be finished before the page is there."""
     services.catalog.read_headers()
+    services.cards.read()
     if not services.flags.skip_load_model_at_start:
         engine.warm()
     if not services.flags.no_hashing:

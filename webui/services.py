@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webui.catalog import Catalog
+from webui.catalog.cards import Cards
 from webui.domain import GenerationRequest, Job
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
@@ -21,6 +22,7 @@ class Services:
     flags: Flags
     settings: SettingsStore
     catalog: Catalog
+    cards: Cards
     gallery: Gallery
     styles: StyleBook
     intake: Intake

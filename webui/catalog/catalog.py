@@ -425,6 +425,8 @@ class Catalog:
             preview=one.preview,
             config=one.config,
             notes=one.notes,
+            beside=one.beside,
+            created_ns=one.created_ns,
             aliases=one.aliases,
             sha256=(facts.sha256 if facts else None) or self._elsewhere(one),
         )

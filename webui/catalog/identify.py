@@ -14,7 +14,7 @@ from functools import cached_property
 from webui.catalog.header import Header, Tensor
 from webui.domain import Family, ModelFormat, ModelKind
 
-VERSION = 2
+VERSION = 3
 """Raise it when the rules change, and every file's header is read once more."""
 
 CONTEXT = {768: Family.SD1, 1024: Family.SD2, 2048: Family.SDXL, 1280: Family.SDXL_REFINER}

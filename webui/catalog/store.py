@@ -43,7 +43,8 @@ class Metadata(Mapping[str, str]):
 
     @classmethod
     def of(cls, words: Mapping[str, str]) -> "Metadata":
-        short = {key: value for key, value in words.items() if len(value) <= LONGEST_VALUE}
+        # A long value is kept as "": that it is there is worth knowing (a picture in the header, say).
+        short = {key: value if len(value) <= LONGEST_VALUE else "" for key, value in words.items()}
         return cls(json.dumps(short, ensure_ascii=True))
 
     def _read(self) -> dict[str, str]:

@@ -44,6 +44,8 @@ NEVER = frozenset(
     }
 )
 VAE_MARK = ".vae"
+TELLING = (".json", ".txt", ".description.txt", ".civitai.info")
+"""Endings of small files beside a model: the person's notes, descriptions, what Civitai's helpers keep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class Listed:
     preview: Path | None = None
     config: Path | None = None
     notes: Path | None = None
+    beside: tuple[tuple[str, int], ...] = ()
+    created_ns: int = 0
     unfinished: bool = False
 
 
@@ -274,6 +278,7 @@ class _Walk:
             return
         stem = file[: -len(path.suffix)]
         name = visit.below(stem)
+        preview = _preview(visit.folder, file, stem, beside)
         who = (kind, _identity(path, found), found.st_size, found.st_mtime_ns)
         if who in self._files:
             self._names[self._files[who]].append((visit.root, name))
@@ -288,9 +293,11 @@ class _Walk:
             format=_format(path),
             size=found.st_size,
             mtime_ns=found.st_mtime_ns,
-            preview=_preview(visit.folder, file, stem, beside),
+            preview=preview,
             config=_beside(visit.folder, f"{stem}.yaml", beside),
             notes=_beside(visit.folder, f"{stem}.json", beside),
+            beside=_telling(visit.folder, stem, beside, preview if preview != path else None),
+            created_ns=_created(found),
             unfinished=f"{file}.aria2".lower() in beside,
         )
         self._keep(who, one)
@@ -321,6 +328,7 @@ class _Walk:
         except OSError:
             beside = {}
         around, last = visit.folder.parent, visit.folder.name
+        preview = _preview(around, last, last, beside)
         one = Listed(
             kind=self._kind,
             name=visit.name,
@@ -331,8 +339,10 @@ class _Walk:
             format=ModelFormat.DIFFUSERS,
             size=sum(part.st_size for part in parts),
             mtime_ns=max((part.st_mtime_ns for part in parts), default=0),
-            preview=_preview(around, last, last, beside),
+            preview=preview,
             notes=_beside(around, f"{last}.json", beside),
+            beside=_telling(around, last, beside, preview),
+            created_ns=max((_created(part) for part in parts), default=0),
         )
         self._keep((self._kind, str(visit.folder)), one)
 
@@ -368,15 +378,36 @@ def _beside(folder: Path, wanted: str, beside: Mapping[str, str]) -> Path | None
     return folder / found if found else None
 
 
+def _telling(folder: Path, stem: str, beside: Mapping[str, str], preview: Path | None) -> tuple[tuple[str, int], ...]:
+    """The small files that tell of a model, with their times; one that goes away meanwhile is left out."""
+    named = [found for ending in TELLING if (found := beside.get(f"{stem}{ending}".lower()))]
+    if preview is not None:
+        named.append(preview.name)
+    times: list[tuple[str, int]] = []
+    for name in named:
+        try:
+            times.append((name, os.stat(folder / name).st_mtime_ns))
+        except OSError:
+            continue
+    return tuple(times)
+
+
+def _created(found: os.stat_result) -> int:
+    """Birth time where the system tells it; else the inode's last change, which for a model is its arrival."""
+    birth: float | None = getattr(found, "st_birthtime", None)
+    return int(birth * 1e9) if birth else found.st_ctime_ns
+
+
 def _preview(folder: Path, file: str, stem: str, beside: Mapping[str, str]) -> Path | None:
-    for candidate in _preview_names(stem):
+    for candidate in preview_names(stem):
         found = beside.get(candidate.lower())
         if found and found != file:
             return folder / found
     return folder / file if file.lower().endswith(EMBEDDING_PICTURES) else None
 
 
-def _preview_names(stem: str) -> Iterator[str]:
+def preview_names(stem: str) -> Iterator[str]:
+    """Names a model's preview may have, in the order in which they are looked for."""
     for ending in PICTURE_ENDINGS:
         yield stem + ending
         yield f"{stem}.preview{ending}"

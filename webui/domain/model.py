@@ -67,6 +67,12 @@ class ModelRecord:
     """<stem>.yaml beside it."""
     notes: Path | None = None
     """<stem>.json beside it (user metadata)."""
+    beside: tuple[tuple[str, int], ...] = ()
+    """Names of the small files beside it that tell of it (preview, notes, description, Civitai's), with their mtime_ns:
+    a card is read anew when one of them changes.
+    """
+    created_ns: int = 0
+    """When the file came to be here, as well as the file system knows."""
     aliases: tuple[str, ...] = ()
     """Other names below a root by which the same file is reached (links, a folder given twice)."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
