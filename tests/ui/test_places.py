@@ -115,8 +115,13 @@ def test_what_the_table_calls_built_is_there_and_the_rest_is_not(drawn: list[str
         file.read_text("utf-8") for file in files("webui.ui").joinpath("assets").iterdir() if file.name.endswith(".js")
     )
     in_scripts = set(re.findall(r'id: "([A-Za-z_0-9]+)"', scripts)) | set(
-        re.findall(r'"(settings_show_all_pages|txt2img_edit_style_\w+)"', scripts)
+        re.findall(r'"(settings_show_all_pages)"', scripts)
     )
+    in_scripts |= {
+        f"txt2img_{name}"
+        for pattern in (r"id: `\$\{tab\}_(\w+)`", r"`\$\{tab\}_(edit_style_\w+)`")
+        for name in re.findall(pattern, scripts)
+    }
     there = set(drawn) | in_scripts
     assert [name for name in built() if name not in there] == []
     assert [place.id for place in PLACES if not place.built and place.id in there] == []

@@ -14,10 +14,10 @@ from webui.ui.generation import Offered
 
 DEMO = "maple.config"
 OFFERS = {
-    "sampler": "txt2img_sampling",
-    "schedule": "txt2img_scheduler",
-    "steps": "txt2img_steps",
-    "cfg_scale": "txt2img_cfg_scale",
+    "sampler": "sampling",
+    "schedule": "scheduler",
+    "steps": "steps",
+    "cfg_scale": "cfg_scale",
 }
 
 
@@ -81,7 +81,10 @@ def _chosen(services: Services) -> str | None:
 
 
 def offers(record: ModelRecord) -> dict[str, Any]:
-    """What a model's own metadata proposes for the form, by element id; nothing when it cannot be read."""
+    """What a model's own metadata proposes for the form, by element id without the tab's name.
+
+    Nothing when it cannot be read.
+    """
     try:
         config = json.loads(record.metadata.get(DEMO, "{}"))
         found: dict[str, Any] = {id: config[name] for name, id in OFFERS.items() if config.get(name) is not None}
@@ -91,4 +94,4 @@ def offers(record: ModelRecord) -> dict[str, Any]:
         )
     except (ValueError, TypeError, AttributeError, IndexError):
         return {}
-    return found | ({"txt2img_width": width, "txt2img_height": height} if width else {})
+    return found | ({"width": width, "height": height} if width else {})

@@ -1,7 +1,8 @@
 """What txt2img and img2img have in common: prompts and Generate, settings, seeds, pictures. `tab` is "txt2img" or
 "img2img" and the beginning of every id; each function draws one part and returns its fields in the page's order.
 
-A tab is `toprow`, `extra_tabs` around its Generation column and results, and `wire` with all its fields.
+A tab is `toprow`, `extra_tabs` around its Generation column and results, and `wire` with all its fields; the shell
+gives the same fields to `fill`.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,34 +91,51 @@ def _styles(tab: str) -> Any:
 def extra_tabs(tab: str, generation: Callable[[], list[Any]]) -> list[Any]:
     """The inner row of tabs: Generation, drawn by `generation` (its fields are returned), and the models' cards."""
     with gr.Tabs(elem_id=f"{tab}_extra_tabs", elem_classes=["extra-networks"]):
-        with (
-            gr.Tab("Generation", id=f"{tab}_generation", elem_id=f"{tab}_generation_tab"),
-            gr.Row(equal_height=False),
-        ):
-            with gr.Column(elem_id=f"{tab}_settings", elem_classes=["settings-column"], min_width=320):
-                fields = generation()
-            with gr.Column(elem_id=f"{tab}_results", min_width=320):
-                results(tab)
+        fields = _generation(tab, generation)
         # The models' cards (embeddings, hypernetworks, checkpoints, Lora) stand here, one Tab each.
     return fields
 
 
+def _generation(tab: str, generation: Callable[[], list[Any]]) -> list[Any]:
+    with gr.Tab("Generation", id=f"{tab}_generation", elem_id=f"{tab}_generation_tab"), gr.Row(equal_height=False):
+        with gr.Column(elem_id=f"{tab}_settings", elem_classes=["settings-column"], min_width=320):
+            fields = generation()
+        with gr.Column(elem_id=f"{tab}_results", min_width=320):
+            results(tab)
+    return fields
+
+
 def wire(tab: str, generate: Any, fields: Sequence[Any]) -> None:
-    """The tab's two listeners: Generate hands the fields' values over, and a button nobody sees reads and writes them.
+    """Generate hands the values of all fields to our scripts."""
+    in_browser(
+        generate,
+        f"(...values) => maple.jobs.generate('{tab}', maple.form.named({_ids(fields)}, values))",
+        inputs=fields,
+    )
+
+
+def fill(tab: str, fields: Sequence[Any]) -> None:
+    """The button nobody sees that reads and writes a tab's fields. It stands outside of the tabs, because what is in a
+    closed tab is not in the document.
 
     Our scripts lay the wanted values out and click it; Gradio hands over what is there now.
     """
-    fill = gr.Button("fill", elem_id=f"{tab}_fill", visible="hidden")
-    ids = [field.elem_id for field in fields]
+    button = gr.Button("fill", elem_id=f"{tab}_fill", visible="hidden")
     in_browser(
-        generate, f"(...values) => maple.jobs.generate('{tab}', maple.form.named({ids}, values))", inputs=fields
+        button,
+        f"(...values) => maple.form.filled('{tab}', {_ids(fields)}, values)",
+        inputs=fields,
+        outputs=fields,
     )
-    in_browser(fill, f"(...values) => maple.form.filled('{tab}', {ids}, values)", inputs=fields, outputs=fields)
+
+
+def _ids(fields: Sequence[Any]) -> list[str]:
+    return [field.elem_id for field in fields]
 
 
 def sampling(tab: str, offered: Offered) -> list[Any]:
     """Sampling method, schedule type, steps."""
-    with gr.Row(elem_id=f"sampler_selection_{tab}", elem_classes=["sampler-selection"]):
+    with gr.Row(elem_id=f"sampler_selection_{tab}"):
         sampler = gr.Dropdown(
             list(offered.samplers),
             value=offered.sampler,
@@ -167,10 +185,7 @@ def seeds(tab: str) -> list[Any]:
         seed = number("Seed", f"{tab}_seed", -1, min_width=120, scale=1)
         tool("🎲️", f"{tab}_random_seed")
         tool("♻️", f"{tab}_reuse_seed")
-        extra = gr.Checkbox(
-            False, label="Extra", elem_id=f"{tab}_subseed_show", container=False, scale=0, min_width=80,
-            elem_classes=["subseed-show"],
-        )  # fmt: skip
+        extra = gr.Checkbox(False, label="Extra", elem_id=f"{tab}_subseed_show", container=False, scale=0, min_width=80)
     with gr.Column(elem_id=f"{tab}_seed_extras", elem_classes=["seed-extras"], min_width=0):
         with gr.Row(elem_classes=["seed-row"]):
             subseed = number("Variation seed", f"{tab}_subseed", -1, min_width=120, scale=1)

@@ -270,9 +270,11 @@ def _pictures(router: APIRouter, services: Services) -> None:
         return StreamingResponse(zipped(paths), media_type="application/zip", headers=headers)
 
     @router.post("/open-folder")
-    def open_folder(request: Request, job: str | None = Body(None, embed=True)) -> dict[str, Any]:
+    def open_folder(
+        request: Request, job: str | None = Body(None), tab: Literal["txt2img", "img2img"] = Body("txt2img")
+    ) -> dict[str, Any]:
         """Show the folder in the machine's own file browser to a person who sits at it; say where it is to others."""
-        folder = artifact(job, 0, request)[1].parent if job else services.gallery.folder("txt2img")
+        folder = artifact(job, 0, request)[1].parent if job else services.gallery.folder(tab)
         local = (
             request.client is not None and request.client.host in LOOPBACK and "x-forwarded-for" not in request.headers
         )

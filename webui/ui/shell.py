@@ -7,6 +7,7 @@ import webui
 from webui.services import Services
 from webui.settings import Declared, a1111_to_key, declared
 from webui.ui.choices import offered
+from webui.ui.generation import fill
 from webui.ui.gradio6 import gr
 from webui.ui.parts import number, slider, slot, tool
 from webui.ui.pnginfo import pnginfo
@@ -23,9 +24,11 @@ def build(services: Services, flags: Any = None) -> Any:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         shared = _quick_settings(services.settings.current.page.quicksettings_list)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-            txt2img(offered(), shared)
+            tabs = {"txt2img": txt2img(offered(), shared)}
             pnginfo()
             settings()
+        for tab, fields in tabs.items():
+            fill(tab, fields)
         slot(
             "footer",
             f'<div><a href="docs" target="_blank">API</a> • Maple WebUI {webui.__version__}</div>',

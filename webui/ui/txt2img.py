@@ -11,12 +11,14 @@ from webui.ui.parts import tool
 TAB = "txt2img"
 
 
-def txt2img(offered: Offered, shared: Sequence[Any]) -> None:
-    """Draw the tab. `shared` are the quick settings, sent along with every request."""
+def txt2img(offered: Offered, shared: Sequence[Any]) -> list[Any]:
+    """Draw the tab; its fields. `shared` are the quick settings, sent along with every request."""
     with gr.Tab("txt2img", id=TAB, elem_id="tab_txt2img"):
         generate, prompts = generation.toprow(TAB)
         settings = generation.extra_tabs(TAB, lambda: _settings(offered))
-        generation.wire(TAB, generate, [*prompts, *settings, *shared])
+        fields = [*prompts, *settings, *shared]
+        generation.wire(TAB, generate, fields)
+    return fields
 
 
 def _settings(offered: Offered) -> list[Any]:

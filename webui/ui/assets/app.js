@@ -1,24 +1,29 @@
 // The ground everything else stands on: finding elements, hearing clicks, asking the server, telling the person.
 (() => {
   "use strict";
+  /** Tabs that generate, by the beginning of their ids. What each can be sent is in `maple.tabs` (see `send.js`). */
+  maple.TABS = ["txt2img", "img2img"];
+  maple.tabs = {};
+
   const TITLES = {
     refresh_sd_model_checkpoint: "Refresh the list",
     refresh_sd_vae: "Refresh the list",
     paste: "Read generation parameters from prompt or last generation if prompt is empty into user interface.",
-    txt2img_clear_prompt: "Clear prompt",
-    txt2img_style_apply: "Apply all selected styles to prompts.",
-    txt2img_styles_edit_button: "Edit styles",
-    txt2img_res_switch_btn: "Switch width/height",
-    txt2img_random_seed: "Set seed to -1, which will cause a new random number to be used every time",
-    txt2img_reuse_seed: "Reuse seed from last generation, mostly useful if it was randomized",
-    txt2img_random_subseed: "Set seed to -1, which will cause a new random number to be used every time",
-    txt2img_reuse_subseed: "Reuse seed from last generation, mostly useful if it was randomized",
-    txt2img_open_folder: "Open images output directory.",
-    save_txt2img: "Save the image to this device.",
-    save_zip_txt2img: "Save zip archive with images to this device.",
-    txt2img_interrupt: "First click: finish the current picture, then end. Second click: stop now.",
-    txt2img_skip: "Skip this picture and go on with the next.",
-    txt2img_generate: "Right-click: Generate forever",
+    img2img_paste: "Read generation parameters from prompt or last generation if prompt is empty into user interface.",
+    "{t}_clear_prompt": "Clear prompt",
+    "{t}_style_apply": "Apply all selected styles to prompts.",
+    "{t}_styles_edit_button": "Edit styles",
+    "{t}_res_switch_btn": "Switch width/height",
+    "{t}_random_seed": "Set seed to -1, which will cause a new random number to be used every time",
+    "{t}_reuse_seed": "Reuse seed from last generation, mostly useful if it was randomized",
+    "{t}_random_subseed": "Set seed to -1, which will cause a new random number to be used every time",
+    "{t}_reuse_subseed": "Reuse seed from last generation, mostly useful if it was randomized",
+    "{t}_open_folder": "Open images output directory.",
+    "save_{t}": "Save the image to this device.",
+    "save_zip_{t}": "Save zip archive with images to this device.",
+    "{t}_interrupt": "First click: finish the current picture, then end. Second click: stop now.",
+    "{t}_skip": "Skip this picture and go on with the next.",
+    "{t}_generate": "Right-click: Generate forever",
   };
 
   maple.at = (selector, from = document) => from.querySelector(selector);
@@ -46,6 +51,11 @@
       const target = event.target instanceof Element ? event.target.closest(selector) : null;
       if (target) act(event, target);
     }, type === "scroll" || type === "error" || type === "load");
+  };
+
+  /** `maple.on` for each tab that generates: {t} in `selector` is its name, which `act(tab, event, element)` is told. */
+  maple.onTab = (type, selector, act) => {
+    for (const tab of maple.TABS) maple.on(type, selector.replaceAll("{t}", tab), (event, element) => act(tab, event, element));
   };
 
   const waiting = [];
@@ -138,6 +148,12 @@
   // --- tabs, theme, language
 
   maple.tab = (name) => maple.at(`#tab_${name}-button`)?.click();
+  let lastHere = "txt2img";
+  /** The generating tab in sight, or the one that was last. */
+  maple.here = () => {
+    lastHere = maple.TABS.find((tab) => maple.visible(maple.at(`#${tab}_toprow`))) ?? lastHere;
+    return lastHere;
+  };
   maple.visible = (element) => Boolean(element && element.getClientRects().length);
 
   /** What the Settings page says: "dark", "light", or "auto" for the system's. */
@@ -195,7 +211,11 @@
     return slot ? maple.at(".prose, .html-container", slot) || slot : null;
   };
 
-  for (const [id, title] of Object.entries(TITLES)) maple.whenSeen(`#${id}`, (element) => element.setAttribute("title", title));
+  for (const [id, title] of Object.entries(TITLES)) {
+    for (const tab of id.includes("{t}") ? maple.TABS : [""]) {
+      maple.whenSeen(`#${id.replace("{t}", tab)}`, (element) => element.setAttribute("title", title));
+    }
+  }
 
   // --- the footer and the page's title
 

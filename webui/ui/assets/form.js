@@ -1,7 +1,7 @@
 // The form's values. Gradio keeps them; one script-only listener reads them and one writes them, so nothing is typed by proxy.
 (() => {
   "use strict";
-  const pending = []; // writes and reads waiting for the listener to hand over the present values
+  const pending = []; // writes and reads ({tab, write, resolve}) waiting for a tab's listener to hand over the present values
   const typed = new Set(); // ids the person (or an infotext) has set: a model's own size never overwrites those
   let lists = null;
 
@@ -11,7 +11,7 @@
     return new Promise((resolve, reject) => {
       const button = maple.at(`#${tab}_fill`);
       if (!button) { reject(new Error(`${tab} has no form`)); return; }
-      const entry = { write, resolve };
+      const entry = { tab, write, resolve };
       pending.push(entry);
       button.click();
       // A button that was drawn a moment ago may not be listened to yet.
@@ -25,7 +25,8 @@
   /** Called by the listener with what is in the form; answers with what shall be, undefined for what stays. */
   function filled(tab, ids, values) {
     const now = named(ids, values);
-    const work = pending.splice(0);
+    const work = pending.filter((entry) => entry.tab === tab);
+    for (const entry of work) pending.splice(pending.indexOf(entry), 1);
     const shall = {};
     for (const { write } of work) Object.assign(shall, write);
     // Gradio takes the answer over after we return: whoever reads next must see it.
@@ -43,11 +44,14 @@
     return before;
   }
 
+  const FIELDS = maple.TABS.map((tab) => `[id^=${tab}_]`).join(",");
+  const onPage = () => maple.TABS.filter((tab) => maple.at(`#${tab}_fill`));
+
   // What the person typed, dragged or chose. Our own writes do not pass here: they are no input events.
   for (const type of ["input", "change"]) {
     document.addEventListener(type, (event) => {
       if (!event.isTrusted) return;
-      const field = event.target.closest?.("[id^=txt2img_]");
+      const field = event.target.closest?.(FIELDS);
       if (field) typed.add(field.id);
     }, true);
   }
@@ -67,7 +71,6 @@
     lists = await maple.ask("internal/choices");
     const now = first ? {} : await read("txt2img");
     const checkpoints = lists.checkpoints.map((model) => model.title);
-    const styles = lists.styles.map((style) => style.name);
     const chosen = {
       checkpoint: nearest(checkpoints, first || again ? lists.now.checkpoint : now.setting_sd_model_checkpoint, checkpoints[0] ?? null),
       vae: nearest(lists.vaes, first || again ? lists.now.vae : now.setting_sd_vae, "Automatic"),
@@ -75,10 +78,12 @@
     const values = {
       setting_sd_model_checkpoint: choice(checkpoints, chosen.checkpoint),
       setting_sd_vae: choice(lists.vaes, chosen.vae),
-      txt2img_styles: choice(styles, (now.txt2img_styles || []).filter((name) => styles.includes(name))),
     };
     if (first || again) Object.assign(values, lists.now.quick);
-    await write("txt2img", values);
+    for (const tab of onPage()) {
+      const kept = first ? {} : tab === "txt2img" ? now : await read(tab);
+      await write(tab, { ...(tab === "txt2img" ? values : {}), ...own(tab, kept) });
+    }
     // What we wrote ourselves is no choice of the person: it is not to be kept on the server.
     if (known) known = quick(await read("txt2img"));
     if (first) await offer(chosen.checkpoint, { quietly: true });
@@ -86,16 +91,24 @@
     return lists;
   }
 
+  /** The drop-downs of one tab alone: its styles. */
+  function own(tab, now) {
+    const styles = lists.styles.map((style) => style.name);
+    return { [`${tab}_styles`]: choice(styles, (now[`${tab}_styles`] || []).filter((name) => styles.includes(name))) };
+  }
+
   /** Put a model's own size, sampler and CFG into fields nobody has set. */
   async function offer(title, { quietly = false } = {}) {
     const model = lists?.checkpoints.find((item) => item.title === title);
     if (!model) return;
-    const offered = Object.fromEntries(Object.entries(model.offers || {}).filter(([id]) => !typed.has(id)));
-    if (!Object.keys(offered).length) return;
-    const before = await write("txt2img", offered);
-    const width = offered.txt2img_width, height = offered.txt2img_height;
-    const changed = (width && width !== before.txt2img_width) || (height && height !== before.txt2img_height);
-    if (changed && !quietly) maple.tell(maple.say("native_size", { width: width ?? before.txt2img_width, height: height ?? before.txt2img_height }));
+    for (const tab of onPage()) {
+      const offered = Object.fromEntries(Object.entries(model.offers || {}).map(([id, value]) => [`${tab}_${id}`, value]).filter(([id]) => !typed.has(id)));
+      if (!Object.keys(offered).length) continue;
+      const before = await write(tab, offered);
+      const [width, height] = ["width", "height"].map((side) => offered[`${tab}_${side}`] ?? before[`${tab}_${side}`]);
+      const changed = width !== before[`${tab}_width`] || height !== before[`${tab}_height`];
+      if (changed && !quietly && tab === maple.here()) maple.tell(maple.say("native_size", { width, height }));
+    }
   }
 
   // --- quick settings: kept on the server when they change
@@ -138,71 +151,77 @@
 
   // --- small tools of the form
 
-  maple.on("click", "#txt2img_res_switch_btn", () => maple.attempt(async () => {
-    const now = await read("txt2img");
-    await write("txt2img", { txt2img_width: now.txt2img_height, txt2img_height: now.txt2img_width }, { asTyped: true });
+  const set = (tab, values, how) => maple.attempt(() => write(tab, Object.fromEntries(Object.entries(values).map(([id, value]) => [`${tab}_${id}`, value])), how));
+
+  maple.onTab("click", "#{t}_res_switch_btn", (tab) => maple.attempt(async () => {
+    const now = await read(tab);
+    await set(tab, { width: now[`${tab}_height`], height: now[`${tab}_width`] }, { asTyped: true });
   }));
-  maple.on("click", "#txt2img_random_seed", () => maple.attempt(() => write("txt2img", { txt2img_seed: -1 })));
-  maple.on("click", "#txt2img_random_subseed", () => maple.attempt(() => write("txt2img", { txt2img_subseed: -1 })));
+  maple.onTab("click", "#{t}_random_seed", (tab) => set(tab, { seed: -1 }));
+  maple.onTab("click", "#{t}_random_subseed", (tab) => set(tab, { subseed: -1 }));
 
-  maple.whenSeen("#txt2img_subseed_show input", (box) => {
-    const draw = () => document.documentElement.classList.toggle("seed-extras-open", box.checked);
-    box.addEventListener("change", draw);
-    document.addEventListener("maple:form", () => requestAnimationFrame(draw));
-    draw();
-  });
+  // Marks on the document, because Gradio draws its own elements anew whenever it likes.
+  const mark = (name, on) => document.documentElement.classList.toggle(name, on);
 
-  document.addEventListener("maple:form", (event) => {
-    if ("txt2img_override_settings" in event.detail.values) showOverrides(event.detail.values.txt2img_override_settings);
-  });
-  maple.on("click", "#txt2img_override_settings", () => setTimeout(async () => showOverrides((await read("txt2img")).txt2img_override_settings), 50));
-
-  function showOverrides(value) {
-    const entries = Array.isArray(value) ? value : value?.value;
-    document.documentElement.classList.toggle("overrides-filled", Boolean(entries?.length));
+  for (const tab of maple.TABS) {
+    maple.whenSeen(`#${tab}_subseed_show input`, (box) => {
+      const draw = () => mark(`${tab}-seed-extras-open`, box.checked);
+      box.addEventListener("change", draw);
+      document.addEventListener("maple:form", () => requestAnimationFrame(draw));
+      draw();
+    });
   }
 
-  /** Put the answer of /internal/infotext into the form. */
-  async function fromInfotext(found) {
+  document.addEventListener("maple:form", ({ detail: { tab, values } }) => {
+    const id = `${tab}_override_settings`;
+    if (id in values) showOverrides(tab, values[id]);
+  });
+  maple.onTab("click", "#{t}_override_settings", (tab) => setTimeout(async () => showOverrides(tab, (await read(tab))[`${tab}_override_settings`]), 50));
+
+  function showOverrides(tab, value) {
+    const entries = Array.isArray(value) ? value : value?.value;
+    mark(`${tab}-overrides-filled`, Boolean(entries?.length));
+  }
+
+  /** Put the answer of /internal/infotext?tab=… into that tab's form. */
+  async function fromInfotext(found, tab = "txt2img") {
     const overrides = found.overrides || [];
-    const values = { ...found.values, txt2img_override_settings: choice(overrides, overrides) };
-    await write("txt2img", values, { asTyped: true });
+    const values = { ...found.values, [`${tab}_override_settings`]: choice(overrides, overrides) };
+    await write(tab, values, { asTyped: true });
     for (const note of found.notes || []) maple.tell(note);
   }
 
   // --- the form outlives a reload of its tab
 
-  const KEEP = "maple.form";
-  let keeping = 0;
-  function keepSoon() {
-    clearTimeout(keeping);
-    keeping = setTimeout(async () => keep(await read("txt2img")), 600);
+  const KEEP = (tab) => `maple.form.${tab}`;
+  const keeping = {};
+  function keepSoon(tab) {
+    clearTimeout(keeping[tab]);
+    keeping[tab] = setTimeout(async () => keep(tab, await read(tab)), 600);
   }
 
-  function keep(values) {
+  function keep(tab, values) {
     const own = Object.fromEntries(Object.entries(values).filter(([id]) => !isQuick(id))); // the server keeps the others
-    try { sessionStorage.setItem(KEEP, JSON.stringify({ values: own, typed: [...typed] })); } catch { /* full or refused */ }
+    const ids = [...typed].filter((id) => id.startsWith(`${tab}_`));
+    try { sessionStorage.setItem(KEEP(tab), JSON.stringify({ values: own, typed: ids })); } catch { /* full or refused */ }
   }
 
-  async function restore() {
+  async function restore(tab) {
     let kept = null;
-    try { kept = JSON.parse(sessionStorage.getItem(KEEP)); } catch { /* as if there were none */ }
+    try { kept = JSON.parse(sessionStorage.getItem(KEEP(tab))); } catch { /* as if there were none */ }
     if (!kept) return;
-    const { txt2img_override_settings: overrides = [], txt2img_styles: styles = [], ...values } = kept.values;
+    const { [`${tab}_override_settings`]: overrides = [], ...values } = kept.values;
     for (const id of kept.typed) typed.add(id);
-    await write("txt2img", {
-      ...values, txt2img_override_settings: choice(overrides, overrides),
-      txt2img_styles: styles.filter((name) => lists.styles.some((style) => style.name === name)),
-    });
+    await write(tab, { ...values, [`${tab}_override_settings`]: choice(overrides, overrides), ...own(tab, values) });
   }
-  for (const type of ["input", "change", "pointerup"]) maple.on(type, "#tab_txt2img", keepSoon);
-  document.addEventListener("maple:form", keepSoon);
+  for (const type of ["input", "change", "pointerup"]) maple.onTab(type, "#tab_{t}", keepSoon);
+  document.addEventListener("maple:form", (event) => keepSoon(event.detail.tab));
 
   maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, typed, get lists() { return lists; } };
 
   maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
     await refreshLists({ first: true });
-    await restore();
+    for (const tab of onPage()) await restore(tab);
     const now = await read("txt2img");
     known = quick(now);
     document.dispatchEvent(new CustomEvent("maple:ready"));

@@ -2,220 +2,238 @@
 // hundred pictures must stay quick and nothing may be fetched twice.
 (() => {
   "use strict";
-  let job = null; // the job whose pictures are shown
-  let chosen = -1; // index of the large picture, -1 for the grid
-  let picked = false; // the person chose: new pictures of the same job do not change the view
-  let panel = null;
 
-  // The server counts the grid too; whether it is shown is a setting.
-  const number = (n) => job.pictures[n].number;
-  const picture = (n) => maple.address(`internal/picture/${job.id}/${number(n)}`);
-  const small = (n) => maple.address(`internal/picture/${job.id}/${number(n)}?small`);
+  /** The pictures of one tab. */
+  function gallery(tab) {
+    let job = null; // the job whose pictures are shown
+    let chosen = -1; // index of the large picture, -1 for the grid
+    let picked = false; // the person chose: new pictures of the same job do not change the view
+    let panel = null;
 
-  function withoutGrid(finished) {
-    if (maple.form.lists?.now.return_grid ?? true) return finished;
-    return { ...finished, pictures: finished.pictures.filter((made) => !made.grid) };
-  }
+    // The server counts the grid too; whether it is shown is a setting.
+    const number = (n) => job.pictures[n].number;
+    const picture = (n) => maple.address(`internal/picture/${job.id}/${number(n)}`);
+    const small = (n) => maple.address(`internal/picture/${job.id}/${number(n)}?small`);
 
-  function stage() {
-    panel = maple.inner("#txt2img_gallery");
-    if (!panel) return null;
-    let stand = maple.at(".pictures", panel);
-    if (!stand) panel.append((stand = maple.make("div", { class: "pictures" })));
-    return stand;
-  }
-
-  /** Show a closed job's pictures and what they remember. */
-  function show(finished) {
-    const same = job && job.id === finished.id;
-    finished = withoutGrid(finished);
-    if (!finished.pictures.length) return; // what was made before stays in sight
-    job = finished;
-    picked = picked && same;
-    if (!picked || chosen >= job.pictures.length) chosen = job.pictures.length === 1 ? 0 : -1;
-    draw();
-  }
-
-  /** Pictures of a running job, as they are finished. */
-  function arrived(running) {
-    if (!running.pictures.length) return;
-    if (job?.id === running.id && job.pictures.length === withoutGrid(running).pictures.length) return;
-    show(running);
-  }
-
-  function draw() {
-    const stand = stage();
-    if (!stand || !job) return;
-    const drawn = `${job.id} ${job.pictures.length} ${chosen < 0 ? "grid" : "large"}`;
-    // Walking through many pictures changes one picture and one mark; thumbnails are not made anew.
-    if (stand.dataset.drawn !== drawn) stand.replaceChildren(...(chosen < 0 ? [grid()] : [large(), strip()]));
-    stand.dataset.drawn = drawn;
-    if (chosen >= 0) mark(stand);
-    describe();
-  }
-
-  function thumbnails() {
-    return job.pictures.map((made, n) => maple.make("button", {
-      class: "thumbnail-item", type: "button", "data-n": n, "aria-label": `${n + 1}`, onclick: () => choose(chosen === n ? -1 : n),
-    }, maple.make("img", { src: small(n), loading: "lazy", decoding: "async", alt: "", width: made.width, height: made.height })));
-  }
-
-  function grid() {
-    const element = maple.make("div", { class: "grid-wrap" }, ...thumbnails());
-    element.style.setProperty("--columns", Math.max(1, Math.min(6, Math.ceil(Math.sqrt(job.pictures.length)))));
-    return element;
-  }
-
-  const large = () => maple.make("div", { class: "preview" }, maple.make("img", { class: "large", alt: "", onclick: () => lightbox(chosen) }));
-
-  const strip = () => maple.make("div", { class: "thumbnails", hidden: job.pictures.length < 2 }, ...(job.pictures.length > 1 ? thumbnails() : []));
-
-  /** Show the chosen picture large and mark its thumbnail. */
-  function mark(stand) {
-    const made = job.pictures[chosen];
-    const image = maple.at(".large", stand);
-    if (image.src !== picture(chosen)) image.src = picture(chosen);
-    image.width = made.width;
-    image.height = made.height;
-    maple.all(".thumbnail-item", stand).forEach((thumb, n) => thumb.classList.toggle("selected", n === chosen));
-    const row = maple.at(".thumbnails", stand);
-    const thumb = maple.at(".selected", row);
-    if (thumb) row.scrollLeft = thumb.offsetLeft - row.clientWidth / 2 + thumb.clientWidth / 2;
-  }
-
-  function choose(n) {
-    chosen = n;
-    picked = true;
-    draw();
-  }
-
-  function describe() {
-    const holder = maple.inner("#html_info_txt2img");
-    if (!holder || !job) return;
-    const at = chosen < 0 ? 0 : chosen;
-    const text = job.pictures[at]?.infotext || "";
-    const parts = [];
-    if (text) {
-      parts.push(maple.make("div", { class: "infotext" },
-        maple.make("p", { text, translate: false }),
-        maple.make("button", { class: "maple-plain", text: "📋", type: "button", title: "Copy", onclick: () => maple.copy(text) })));
+    function withoutGrid(finished) {
+      if (maple.form.lists?.now.return_grid ?? true) return finished;
+      return { ...finished, pictures: finished.pictures.filter((made) => !made.grid) };
     }
-    if (job.finished && job.started) parts.push(maple.make("p", { class: "performance", text: maple.say("time_taken", { seconds: seconds(job.finished - job.started) }), translate: false }));
-    holder.replaceChildren(...parts);
-    const facts = maple.inner("#generation_info_txt2img");
-    if (facts) {
-      facts.setAttribute("translate", "no");
-      facts.textContent = JSON.stringify({ ...job.info, infotexts: job.pictures.map((made) => made.infotext) });
+
+    function stage() {
+      panel = maple.inner(`#${tab}_gallery`);
+      if (!panel) return null;
+      let stand = maple.at(".pictures", panel);
+      if (!stand) panel.append((stand = maple.make("div", { class: "pictures" })));
+      return stand;
     }
-  }
 
-  function seconds(value) {
-    return value >= 60 ? `${Math.floor(value / 60)} min ${(value % 60).toFixed(1)} s` : `${value.toFixed(1)} s`;
-  }
-
-  /** A line under the pictures: what went wrong, what should be known. */
-  function log(text, bad = false) {
-    const holder = maple.inner("#html_log_txt2img");
-    if (!holder) return;
-    holder.replaceChildren(...(text ? [maple.make("p", { text, translate: false, class: bad ? "bad" : "" })] : []));
-  }
-
-  // --- the preview of what is being made, laid over the pictures
-
-  function preview(address) {
-    const holder = maple.inner("#txt2img_gallery");
-    if (!holder) return;
-    const old = maple.at(".livePreview", holder);
-    if (!address) {
-      old?.remove();
-      holder.classList.remove("previewing");
-      return;
+    /** Show a closed job's pictures and what they remember. */
+    function show(finished) {
+      const same = job && job.id === finished.id;
+      finished = withoutGrid(finished);
+      if (!finished.pictures.length) return; // what was made before stays in sight
+      job = finished;
+      picked = picked && same;
+      if (!picked || chosen >= job.pictures.length) chosen = job.pictures.length === 1 ? 0 : -1;
+      draw();
     }
-    const next = new Image();
-    next.alt = "";
-    next.onload = () => {
-      if (!maple.jobs.followed) return;
-      let cover = maple.at(".livePreview", holder);
-      if (!cover) holder.append((cover = maple.make("div", { class: "livePreview" })));
-      holder.classList.add("previewing");
-      cover.replaceChildren(next);
-    };
-    next.src = address;
-  }
 
-  // --- lightbox
+    /** Pictures of a running job, as they are finished. */
+    function arrived(running) {
+      if (!running.pictures.length) return;
+      if (job?.id === running.id && job.pictures.length === withoutGrid(running).pictures.length) return;
+      show(running);
+    }
 
-  function lightbox(start) {
-    let at = start;
-    let whole = false;
-    const image = maple.make("img", { alt: "" });
-    const count = maple.make("span", { class: "count", translate: false });
-    const link = maple.make("a", { class: "maple-plain", text: "💾", title: "Save the image to this device.", download: "" });
-    const dialog = maple.make("dialog", { id: "lightboxModal" }, maple.make("div", { class: "bar" }, count, link,
-      maple.make("button", { class: "maple-plain", text: "✕", type: "button", "aria-label": "Close", onclick: () => dialog.close() })),
-    maple.make("button", { class: "turn before", text: "❮", type: "button", "aria-label": "Previous", onclick: () => turn(-1) }), image,
-    maple.make("button", { class: "turn after", text: "❯", type: "button", "aria-label": "Next", onclick: () => turn(1) }));
-    const draw = () => {
-      image.src = picture(at);
-      link.href = `${picture(at)}?download`;
-      count.textContent = `${at + 1} / ${job.pictures.length}`;
-      dialog.classList.toggle("single", job.pictures.length < 2);
-      dialog.classList.toggle("whole", whole);
-    };
-    const turn = (by) => { at = (at + by + job.pictures.length) % job.pictures.length; whole = false; draw(); };
-    dialog.addEventListener("keydown", (event) => {
-      const act = { ArrowLeft: () => turn(-1), ArrowRight: () => turn(1), z: () => { whole = !whole; draw(); }, s: () => link.click() }[event.key];
-      if (!act) return;
-      event.preventDefault();
-      event.stopPropagation();
-      act();
+    function draw() {
+      const stand = stage();
+      if (!stand || !job) return;
+      const drawn = `${job.id} ${job.pictures.length} ${chosen < 0 ? "grid" : "large"}`;
+      // Walking through many pictures changes one picture and one mark; thumbnails are not made anew.
+      if (stand.dataset.drawn !== drawn) stand.replaceChildren(...(chosen < 0 ? [grid()] : [large(), strip()]));
+      stand.dataset.drawn = drawn;
+      if (chosen >= 0) mark(stand);
+      describe();
+    }
+
+    function thumbnails() {
+      return job.pictures.map((made, n) => maple.make("button", {
+        class: "thumbnail-item", type: "button", "data-n": n, "aria-label": `${n + 1}`, onclick: () => choose(chosen === n ? -1 : n),
+      }, maple.make("img", { src: small(n), loading: "lazy", decoding: "async", alt: "", width: made.width, height: made.height })));
+    }
+
+    function grid() {
+      const element = maple.make("div", { class: "grid-wrap" }, ...thumbnails());
+      element.style.setProperty("--columns", Math.max(1, Math.min(6, Math.ceil(Math.sqrt(job.pictures.length)))));
+      return element;
+    }
+
+    const large = () => maple.make("div", { class: "preview" }, maple.make("img", { class: "large", alt: "", onclick: () => lightbox(chosen) }));
+
+    const strip = () => maple.make("div", { class: "thumbnails", hidden: job.pictures.length < 2 }, ...(job.pictures.length > 1 ? thumbnails() : []));
+
+    /** Show the chosen picture large and mark its thumbnail. */
+    function mark(stand) {
+      const made = job.pictures[chosen];
+      const image = maple.at(".large", stand);
+      if (image.src !== picture(chosen)) image.src = picture(chosen);
+      image.width = made.width;
+      image.height = made.height;
+      maple.all(".thumbnail-item", stand).forEach((thumb, n) => thumb.classList.toggle("selected", n === chosen));
+      const row = maple.at(".thumbnails", stand);
+      const thumb = maple.at(".selected", row);
+      if (thumb) row.scrollLeft = thumb.offsetLeft - row.clientWidth / 2 + thumb.clientWidth / 2;
+    }
+
+    function choose(n) {
+      chosen = n;
+      picked = true;
+      draw();
+    }
+
+    function describe() {
+      const holder = maple.inner(`#html_info_${tab}`);
+      if (!holder || !job) return;
+      const at = chosen < 0 ? 0 : chosen;
+      const text = job.pictures[at]?.infotext || "";
+      const parts = [];
+      if (text) {
+        parts.push(maple.make("div", { class: "infotext" },
+          maple.make("p", { text, translate: false }),
+          maple.make("button", { class: "maple-plain", text: "📋", type: "button", title: "Copy", onclick: () => maple.copy(text) })));
+      }
+      if (job.finished && job.started) parts.push(maple.make("p", { class: "performance", text: maple.say("time_taken", { seconds: seconds(job.finished - job.started) }), translate: false }));
+      holder.replaceChildren(...parts);
+      const facts = maple.inner(`#generation_info_${tab}`);
+      if (facts) {
+        facts.setAttribute("translate", "no");
+        facts.textContent = JSON.stringify({ ...job.info, infotexts: job.pictures.map((made) => made.infotext) });
+      }
+    }
+
+    function seconds(value) {
+      return value >= 60 ? `${Math.floor(value / 60)} min ${(value % 60).toFixed(1)} s` : `${value.toFixed(1)} s`;
+    }
+
+    /** A line under the pictures: what went wrong, what should be known. */
+    function log(text, bad = false) {
+      const holder = maple.inner(`#html_log_${tab}`);
+      if (!holder) return;
+      holder.replaceChildren(...(text ? [maple.make("p", { text, translate: false, class: bad ? "bad" : "" })] : []));
+    }
+
+    // --- the preview of what is being made, laid over the pictures
+
+    function preview(address) {
+      const holder = maple.inner(`#${tab}_gallery`);
+      if (!holder) return;
+      const old = maple.at(".livePreview", holder);
+      if (!address) {
+        old?.remove();
+        holder.classList.remove("previewing");
+        return;
+      }
+      const next = new Image();
+      next.alt = "";
+      next.onload = () => {
+        if (!maple.jobs.of(tab).followed) return;
+        let cover = maple.at(".livePreview", holder);
+        if (!cover) holder.append((cover = maple.make("div", { class: "livePreview" })));
+        holder.classList.add("previewing");
+        cover.replaceChildren(next);
+      };
+      next.src = address;
+    }
+
+    // --- lightbox
+
+    function lightbox(start) {
+      let at = start;
+      let whole = false;
+      const image = maple.make("img", { alt: "" });
+      const count = maple.make("span", { class: "count", translate: false });
+      const link = maple.make("a", { class: "maple-plain", text: "💾", title: "Save the image to this device.", download: "" });
+      const dialog = maple.make("dialog", { id: "lightboxModal" }, maple.make("div", { class: "bar" }, count, link,
+        maple.make("button", { class: "maple-plain", text: "✕", type: "button", "aria-label": "Close", onclick: () => dialog.close() })),
+      maple.make("button", { class: "turn before", text: "❮", type: "button", "aria-label": "Previous", onclick: () => turn(-1) }), image,
+      maple.make("button", { class: "turn after", text: "❯", type: "button", "aria-label": "Next", onclick: () => turn(1) }));
+      const draw = () => {
+        image.src = picture(at);
+        link.href = `${picture(at)}?download`;
+        count.textContent = `${at + 1} / ${job.pictures.length}`;
+        dialog.classList.toggle("single", job.pictures.length < 2);
+        dialog.classList.toggle("whole", whole);
+      };
+      const turn = (by) => { at = (at + by + job.pictures.length) % job.pictures.length; whole = false; draw(); };
+      dialog.addEventListener("keydown", (event) => {
+        const act = { ArrowLeft: () => turn(-1), ArrowRight: () => turn(1), z: () => { whole = !whole; draw(); }, s: () => link.click() }[event.key];
+        if (!act) return;
+        event.preventDefault();
+        event.stopPropagation();
+        act();
+      });
+      dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+      image.addEventListener("click", () => { whole = !whole; draw(); });
+      dialog.addEventListener("close", () => { dialog.remove(); if (chosen >= 0 && chosen !== at) choose(at); });
+      document.body.append(dialog);
+      draw();
+      dialog.showModal();
+    }
+
+    // Arrow keys walk through the pictures while the strip has the focus.
+    maple.on("keydown", `#${tab}_gallery`, (event) => {
+      if (!job || chosen < 0) return;
+      if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
+        event.preventDefault();
+        choose((chosen + (event.key === "ArrowRight" ? 1 : job.pictures.length - 1)) % job.pictures.length);
+        maple.at(`#${tab}_gallery .selected`)?.focus();
+      } else if (event.key === "Escape") choose(-1);
     });
-    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-    image.addEventListener("click", () => { whole = !whole; draw(); });
-    dialog.addEventListener("close", () => { dialog.remove(); if (chosen >= 0 && chosen !== at) choose(at); });
-    document.body.append(dialog);
-    draw();
-    dialog.showModal();
+
+    // --- buttons under the pictures
+
+    const current = () => (job && job.pictures.length ? Math.max(0, chosen) : -1);
+
+    /** The chosen picture, or the first; null, and a note to the person, while there is none. */
+    function selected() {
+      const at = current();
+      if (at < 0) { maple.tell(maple.say("no_pictures")); return null; }
+      return { ...job.pictures[at], at, job, address: picture(at) };
+    }
+
+    maple.on("click", `#save_${tab}`, () => {
+      const made = selected();
+      if (made) maple.make("a", { href: `${made.address}?download`, download: "" }).click();
+    });
+    maple.on("click", `#save_zip_${tab}`, () => {
+      if (selected()) maple.make("a", { href: maple.address(`internal/jobs/${job.id}/zip`), download: "" }).click();
+    });
+    maple.on("click", `#${tab}_open_folder`, () => maple.attempt(async () => {
+      const answer = await maple.ask("internal/open-folder", { job: job?.id ?? null, tab });
+      if (!answer.opened) maple.tell(maple.say("folder_is", { path: answer.path }));
+    }));
+
+    for (const field of ["seed", "subseed"]) {
+      maple.on("click", `#${tab}_reuse_${field}`, () => {
+        const made = selected();
+        if (made && made[field] >= 0) maple.attempt(() => maple.form.write(tab, { [`${tab}_${field}`]: made[field] }, { asTyped: true }));
+      });
+    }
+
+    maple.whenSeen(`#${tab}_gallery`, () => { if (job) draw(); });
+    document.addEventListener("maple:language", describe);
+
+    return { show, arrived, preview, log, selected, get job() { return job; }, get chosen() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
   }
 
-  // Arrow keys walk through the pictures while the strip has the focus.
-  maple.on("keydown", "#txt2img_gallery", (event) => {
-    if (!job || chosen < 0) return;
-    if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
-      event.preventDefault();
-      choose((chosen + (event.key === "ArrowRight" ? 1 : job.pictures.length - 1)) % job.pictures.length);
-      maple.at("#txt2img_gallery .selected")?.focus();
-    } else if (event.key === "Escape") choose(-1);
-  });
+  const all = Object.fromEntries(maple.TABS.map((tab) => [tab, gallery(tab)]));
 
-  // --- buttons under the pictures
-
-  const current = () => (job && job.pictures.length ? Math.max(0, chosen) : -1);
-
-  maple.on("click", "#save_txt2img", () => {
-    if (current() < 0) { maple.tell(maple.say("no_pictures")); return; }
-    maple.make("a", { href: `${picture(current())}?download`, download: "" }).click();
-  });
-  maple.on("click", "#save_zip_txt2img", () => {
-    if (current() < 0) { maple.tell(maple.say("no_pictures")); return; }
-    maple.make("a", { href: maple.address(`internal/jobs/${job.id}/zip`), download: "" }).click();
-  });
-  maple.on("click", "#txt2img_open_folder", () => maple.attempt(async () => {
-    const answer = await maple.ask("internal/open-folder", { job: job?.id ?? null });
-    if (!answer.opened) maple.tell(maple.say("folder_is", { path: answer.path }));
-  }));
-
-  function reuse(field, id) {
-    const at = current();
-    if (at < 0) { maple.tell(maple.say("no_pictures")); return; }
-    const value = job.pictures[at][field];
-    if (value >= 0) maple.attempt(() => maple.form.write("txt2img", { [id]: value }, { asTyped: true }));
-  }
-  maple.on("click", "#txt2img_reuse_seed", () => reuse("seed", "txt2img_seed"));
-  maple.on("click", "#txt2img_reuse_subseed", () => reuse("subseed", "txt2img_subseed"));
-
-  maple.whenSeen("#txt2img_gallery", () => { if (job) draw(); });
-  document.addEventListener("maple:language", describe);
-
-  maple.gallery = { show, arrived, preview, log, get job() { return job; }, get selected() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
+  maple.gallery = {
+    of: (tab) => all[tab],
+    /** Those of the tab in sight. */
+    get job() { return all[maple.here()].job; },
+    get selected() { return all[maple.here()].chosen; },
+    show: (job) => all[maple.TABS.includes(job.kind) ? job.kind : "txt2img"].show(job),
+  };
 })();

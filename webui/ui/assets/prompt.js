@@ -1,42 +1,44 @@
 // The prompts: token counters, weights by key, dropped pictures, and the tools beside them.
 (() => {
   "use strict";
-  const BOXES = { txt2img_prompt: "txt2img_token_counter", txt2img_neg_prompt: "txt2img_negative_token_counter" };
   const area = (id) => maple.at(`#${id} textarea`);
+  const boxes = (tab) => [`${tab}_prompt`, `${tab}_neg_prompt`];
 
   // --- token counters
 
-  let counting = 0;
-  let round = 0;
-  function countSoon() {
-    clearTimeout(counting);
-    counting = setTimeout(count, 250);
+  const counting = {};
+  const rounds = {};
+  function countSoon(tab) {
+    clearTimeout(counting[tab]);
+    counting[tab] = setTimeout(() => count(tab), 250);
   }
+  const countAll = () => maple.TABS.forEach(countSoon);
 
-  async function count() {
+  async function count(tab) {
     const wanted = maple.form.lists?.now.token_counters ?? true;
     document.documentElement.classList.toggle("without-counters", !wanted);
-    if (!wanted) return;
-    const mine = ++round;
-    const texts = Object.keys(BOXES).map((id) => area(id)?.value ?? "");
+    if (!wanted || !area(`${tab}_prompt`)) return;
+    const mine = (rounds[tab] = (rounds[tab] ?? 0) + 1);
+    const [prompt, negative] = boxes(tab).map((id) => area(id)?.value ?? "");
     try {
-      const styles = (await maple.form.read("txt2img")).txt2img_styles || [];
-      const { counts } = await maple.ask("internal/tokens", { prompt: texts[0], negative_prompt: texts[1], styles });
-      if (mine !== round) return;
-      Object.values(BOXES).forEach((id, n) => {
-        const counter = maple.at("span", maple.inner(`#${id}`));
+      const styles = (await maple.form.read(tab))[`${tab}_styles`] || [];
+      const { counts } = await maple.ask("internal/tokens", { prompt, negative_prompt: negative, styles });
+      if (mine !== rounds[tab]) return;
+      ["token_counter", "negative_token_counter"].forEach((id, n) => {
+        const counter = maple.at("span", maple.inner(`#${tab}_${id}`));
         if (!counter) return;
         counter.textContent = `${counts[n].tokens}/${counts[n].most}`;
         counter.parentElement.closest(".token-counter")?.classList.toggle("long", counts[n].tokens > 75);
       });
     } catch { /* a counter is not worth a message; the next key asks again */ }
   }
-  maple.on("input", "#txt2img_prompt, #txt2img_neg_prompt", countSoon);
-  maple.on("change", "#txt2img_styles", countSoon);
-  maple.on("focusout", "#txt2img_styles", countSoon);
-  document.addEventListener("maple:form", countSoon);
-  document.addEventListener("maple:ready", countSoon);
-  document.addEventListener("maple:lists", countSoon);
+  maple.onTab("input", "#{t}_prompt, #{t}_neg_prompt", countSoon);
+  maple.onTab("change", "#{t}_styles", countSoon);
+  maple.onTab("focusout", "#{t}_styles", countSoon);
+  document.addEventListener("maple:form", (event) => countSoon(event.detail.tab));
+  document.addEventListener("maple:ready", countAll);
+  document.addEventListener("maple:lists", countAll);
+  for (const tab of maple.TABS) maple.whenSeen(`#${tab}_prompt textarea`, () => countSoon(tab));
 
   // --- weights: Ctrl+Up and Ctrl+Down around the selection or the word; Alt+Left and Alt+Right move a part
 
@@ -147,11 +149,12 @@
 
   // --- reading infotexts: the arrow, and pictures dropped on a prompt
 
-  maple.on("click", "#paste", () => maple.attempt(async () => {
-    const text = area("txt2img_prompt")?.value ?? "";
-    const found = await maple.ask("internal/infotext", { text });
+  maple.on("click", "#paste, #img2img_paste", (_, button) => maple.attempt(async () => {
+    const tab = button.id === "paste" ? "txt2img" : "img2img";
+    const text = area(`${tab}_prompt`)?.value ?? "";
+    const found = await maple.ask(`internal/infotext?tab=${tab}`, { text });
     if (!found) { maple.tell(maple.say("nothing_to_paste")); return; }
-    await maple.form.fromInfotext(found);
+    await maple.form.fromInfotext(found, tab);
   }));
 
   const pictureIn = (transfer) => [...(transfer?.files || [])].find((file) => file.type.startsWith("image/"));
@@ -162,14 +165,15 @@
     return address.startsWith(maple.address("internal/picture/")) ? address.split("?")[0] : null;
   }
 
-  /** Ask the server what a picture remembers. */
-  maple.readPicture = (file) => {
+  /** Ask the server what a picture remembers, as values for a tab's form. */
+  maple.readPicture = (file, tab = "txt2img") => {
     const form = new FormData();
-    form.append("picture", file, file.name);
-    return maple.ask("internal/infotext", form);
+    form.append("picture", file, file.name || "picture.png");
+    return maple.ask(`internal/infotext?tab=${tab}`, form);
   };
 
-  const zone = (event) => event.target.closest?.("#txt2img_prompt, #txt2img_neg_prompt");
+  const PROMPTS = maple.TABS.flatMap(boxes).map((id) => `#${id}`).join(",");
+  const zone = (event) => event.target.closest?.(PROMPTS);
   document.addEventListener("dragover", (event) => {
     if (!zone(event) || ![...(event.dataTransfer?.items || [])].some((item) => item.kind === "file")) return;
     event.preventDefault();
@@ -188,14 +192,15 @@
     event.stopPropagation();
     maple.attempt(async () => {
       const file = ours ? new File([await (await fetch(ours)).blob()], "picture.png") : dropped;
-      const found = await maple.readPicture(file);
+      const tab = maple.TABS.find((name) => boxes(name).includes(box.id));
+      const found = await maple.readPicture(file, tab);
       if (!found?.infotext) { maple.tell(maple.say("no_infotext", { name: file.name })); return; }
-      await maple.form.fromInfotext(found);
+      await maple.form.fromInfotext(found, tab);
     });
   }, true);
 
-  maple.on("click", "#txt2img_clear_prompt", () => {
-    if (!area("txt2img_prompt")?.value && !area("txt2img_neg_prompt")?.value) return;
-    if (confirm(maple.say("clear_prompt"))) maple.attempt(() => maple.form.write("txt2img", { txt2img_prompt: "", txt2img_neg_prompt: "" }));
+  maple.onTab("click", "#{t}_clear_prompt", (tab) => {
+    if (!boxes(tab).some((id) => area(id)?.value)) return;
+    if (confirm(maple.say("clear_prompt"))) maple.attempt(() => maple.form.write(tab, Object.fromEntries(boxes(tab).map((id) => [id, ""]))));
   });
 })();
