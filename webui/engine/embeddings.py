@@ -1,19 +1,16 @@
 """Embeddings (textual inversion): vectors that stand in a prompt where their name is written.
 
 Files: .pt and .bin with `string_to_param` or a single tensor, .safetensors with `emb_params`, one tensor or `clip_l`
-and `clip_g`, and PNG pictures that carry base64 JSON in the text chunk `sd-ti-embedding`.
+and `clip_g`, pictures that carry one (`catalog.pictured`), and LoRAs with some bundled in them (`bundle_emb.*`).
 """
 
-import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from webui.catalog import pictured
 from webui.catalog.embeddings import Embedding
 from webui.domain import ModelFormat
 from webui.domain.errors import BrokenFile, ModelGone
@@ -22,16 +19,16 @@ from webui.prompt.attention import BREAK, parse_attention
 from webui.prompt.chunks import NamedEmbeddings
 from webui.prompt.tokens import ClipTokenizer
 
-CHUNK = "sd-ti-embedding"
-
 
 class Shelf(NamedEmbeddings):
-    """Embeddings that fit one text encoder, their vectors read when first named. `encoder`: "clip_l" or "clip_g"."""
+    """Embeddings that fit a model, their vectors read when first named. `widths`: of the words of its text encoders,
+    {"clip_l": 768} or SDXL's {"clip_l": 768, "clip_g": 1280}.
+    """
 
     def __init__(
-        self, embeddings: Mapping[str, Embedding], tokenizer: ClipTokenizer, *, width: int, encoder: str = "clip_l"
+        self, embeddings: Mapping[str, Embedding], tokenizer: ClipTokenizer, *, widths: Mapping[str, int]
     ) -> None:
-        fitting = {name: each for name, each in embeddings.items() if fits(each, {encoder: width})}
+        fitting = {name: each for name, each in embeddings.items() if fits(each, widths)}
         super().__init__({name: each.vectors for name, each in fitting.items()}, tokenizer)
         self.embeddings = fitting
         """By name, those that fit."""
@@ -47,7 +44,8 @@ class Shelf(NamedEmbeddings):
         """(vectors, width) fp32. Raises ModelGone, BrokenFile, WrongFormat, UnsafeFile."""
         if name not in self._read:
             each = self.embeddings[name]
-            tensors = read_vectors(each.record.path, picture=each.record.format is ModelFormat.PICTURE)
+            pictured = each.record.format is ModelFormat.PICTURE
+            tensors = read_vectors(each.record.path, picture=pictured, prefix=each.prefix)
             self._read[name] = tensors[self._encoder if self._encoder in tensors else ""]
         return self._read[name]
 
@@ -72,6 +70,21 @@ class Shelf(NamedEmbeddings):
             position += found[2] if found is not None else 1
 
 
+class Side:
+    """A shelf as one text encoder sees it: the same names, its own vectors."""
+
+    def __init__(self, shelf: Shelf, encoder: str) -> None:
+        self._shelf, self._encoder = shelf, encoder
+
+    def match(self, tokens: Sequence[int], position: int) -> tuple[str, int, int] | None:
+        """(name, vectors, tokens consumed) of the embedding named there, or None."""
+        return self._shelf.match(tokens, position)
+
+    def vectors(self, name: str) -> Tensor:
+        """(vectors, width) fp32. Raises as `Shelf.vectors`."""
+        return self._shelf.vectors(name, self._encoder)
+
+
 def fits(embedding: Embedding, widths: Mapping[str, int]) -> bool:
     """Whether its vectors are as wide as the words of every one of a model's text encoders ({"clip_l": 768})."""
     known = dict(embedding.widths)
@@ -80,19 +93,23 @@ def fits(embedding: Embedding, widths: Mapping[str, int]) -> bool:
     return known == dict(widths)
 
 
-def read_vectors(path: Path, *, picture: bool = False) -> dict[str, Tensor]:
-    """Vectors (n, width) fp32 by text encoder, "" for the only one.
+def read_vectors(path: Path, *, picture: bool = False, prefix: str = "") -> dict[str, Tensor]:
+    """Vectors (n, width) fp32 by text encoder, "" for the only one. `prefix`: of the tensors of one among several.
 
     Raises ModelGone, BrokenFile, WrongFormat, UnsafeFile.
     """
     if picture:
         return {"": _vectors_in_picture(path)}
     with open_weights(path) as weights:
-        if "clip_l" in weights and "clip_g" in weights:
-            names = {"clip_l": "clip_l", "clip_g": "clip_g"}
+        inside = [name for name in weights if name.startswith(prefix)]
+        if not inside:
+            raise BrokenFile(path=str(path), reason="there is no embedding in it")
+        if f"{prefix}clip_l" in weights and f"{prefix}clip_g" in weights:
+            names = {"clip_l": f"{prefix}clip_l", "clip_g": f"{prefix}clip_g"}
         else:
-            named = [name for name in weights if name.startswith("string_to_param.") or name == "emb_params"]
-            names = {"": (named or list(weights))[0]}
+            usual = (f"{prefix}string_to_param.", f"{prefix}emb_params")
+            named = [name for name in inside if name.startswith(usual)]
+            names = {"": (named or inside)[0]}
         # Copies: the vectors outlive the file.
         found = {ours: weights.read(name).to(torch.float32, copy=True) for ours, name in names.items()}
     return {encoder: value[None] if value.dim() == 1 else value for encoder, value in found.items()}
@@ -100,10 +117,10 @@ def read_vectors(path: Path, *, picture: bool = False) -> dict[str, Tensor]:
 
 def _vectors_in_picture(path: Path) -> Tensor:
     try:
-        with Image.open(path) as image:
-            held: Any = json.loads(base64.b64decode(image.info[CHUNK]))
-        value = next(iter(held["string_to_param"].values()))["TORCHTENSOR"]
-        vectors = torch.tensor(value, dtype=torch.float32)
+        held = pictured.embedded(path)
+        if held is None:
+            raise BrokenFile(path=str(path), reason="this picture holds no embedding")
+        vectors = torch.tensor(next(iter(pictured.rows_in(held).values())), dtype=torch.float32)
     except FileNotFoundError:
         raise ModelGone(name=path.name, path=str(path)) from None
     except (OSError, KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
@@ -114,17 +131,18 @@ def _vectors_in_picture(path: Path) -> Tensor:
 
 
 class Shelves:
-    """The shelf of each text width, made anew when the embeddings have changed."""
+    """The shelf of each set of text widths, made anew when the embeddings have changed."""
 
     def __init__(self) -> None:
-        self._of: dict[tuple[str, int], tuple[Mapping[str, Embedding], Shelf]] = {}
+        self._of: dict[tuple[tuple[str, int], ...], tuple[Mapping[str, Embedding], Shelf]] = {}
 
     def shelf(
-        self, embeddings: Mapping[str, Embedding], tokenizer: ClipTokenizer, *, width: int, encoder: str = "clip_l"
+        self, embeddings: Mapping[str, Embedding], tokenizer: ClipTokenizer, *, widths: Mapping[str, int]
     ) -> Shelf:
-        """The shelf of these very embeddings for a text encoder of that width."""
-        kept = self._of.get((encoder, width))
+        """The shelf of these very embeddings for text encoders of those widths."""
+        key = tuple(widths.items())
+        kept = self._of.get(key)
         if kept is None or kept[0] is not embeddings:
-            kept = embeddings, Shelf(embeddings, tokenizer, width=width, encoder=encoder)
-            self._of[encoder, width] = kept
+            kept = embeddings, Shelf(embeddings, tokenizer, widths=widths)
+            self._of[key] = kept
         return kept[1]
