@@ -56,6 +56,8 @@ A1111_DEFAULTS = {
     "disable_weights_auto_swap": True, "infotext_skip_pasting": (), "infotext_styles": "Apply if any",
     "auto_backcompat": True, "interrupt_after_current": True, "show_progress_in_title": True, "return_grid": True,
     "disable_token_counters": False,
+    "sd_lora": "None", "sd_hypernetwork": "None", "lora_add_hashes_to_infotext": True,
+    "textual_inversion_add_hashes_to_infotext": True,
     "extra_networks_default_multiplier": 1.0, "lora_preferred_name": "Alias from file",
     "extra_networks_add_text_separator": " ", "lora_filter_disabled": True,
     "extra_networks_hidden_models": "When searched", "extra_networks_show_hidden_directories": True,
@@ -108,7 +110,9 @@ def test_unknown_keys_that_name_places_are_locked_too(name: str):
         overlay(Settings(), {name: "/tmp/x"})
 
 
-@pytest.mark.parametrize("name", ["control_net_unit_count", "sd_lora", "extra_networks_card_width", "hidden_tabs"])
+@pytest.mark.parametrize(
+    "name", ["control_net_unit_count", "lora_functional", "extra_networks_card_width", "hidden_tabs"]
+)
 def test_other_unknown_keys_are_open(name: str):
     assert not locked(name)
 

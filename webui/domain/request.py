@@ -157,6 +157,10 @@ class GenerationRequest:
     seed_resize_width: int = 0
     seed_resize_height: int = 0
     tiling: bool = False
+    networks: bool = True
+    """Follow `<lora:…>` and `<hypernet:…>`; False takes these tags out of the prompts and follows none (A1111's
+    disable_extra_networks).
+    """
     init: Init | None = None
     """None: from noise alone (txt2img)."""
     hires: Hires | None = None

@@ -685,6 +685,25 @@ class Networks:
             a1111="lora_preferred_name",
         ),
     ] = "Alias from file"
+    lora: Annotated[
+        str,
+        Control(
+            "Add network to prompt", a1111="sd_lora", info="name of a Lora that every prompt gets at its end; None: no"
+        ),
+    ] = "None"
+    hypernetwork: Annotated[
+        str,
+        Control(
+            "Add hypernetwork to prompt",
+            a1111="sd_hypernetwork",
+            info="name of a hypernetwork that every prompt gets at its end; None: no",
+        ),
+    ] = "None"
+    add_lora_hashes: Annotated[bool, Control("Add Lora hashes to infotext", a1111="lora_add_hashes_to_infotext")] = True
+    add_embedding_hashes: Annotated[
+        bool,
+        Control("Add Textual Inversion hashes to infotext", a1111="textual_inversion_add_hashes_to_infotext"),
+    ] = True
     add_text_separator: Annotated[
         str,
         Control(
