@@ -1,11 +1,12 @@
 """What upper rooms are handed: the parts of one server, built once in `app.py`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from webui.catalog import Catalog
 from webui.catalog.cards import Cards
+from webui.catalog.lora_hashes import LoraHashes
 from webui.domain import GenerationRequest, Job
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
@@ -28,13 +29,14 @@ class Services:
     intake: Intake
     jobs: Jobs
     hooks: Hooks
+    lora_hashes: LoraHashes = field(default_factory=LoraHashes)
     engine_memory: Callable[[], dict[str, Any] | None] = lambda: None
     """Bytes of the graphics card by A1111's names, or None: no card, or the engine is not loaded yet."""
 
     @property
     def names(self) -> Names:
         """What names in a pasted infotext are looked up in."""
-        return Names(self.catalog, self.styles)
+        return Names(self.catalog, self.styles, self.lora_hashes)
 
     def submit(self, request: GenerationRequest, *, owner: str, id: str | None = None) -> Job:
         """Check a request and put it into the queue; when this returns it is on the disk.

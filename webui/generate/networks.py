@@ -11,6 +11,7 @@ from typing import Any
 
 from webui.catalog import Catalog
 from webui.catalog.lora_hashes import DIGITS, LoraHashes
+from webui.catalog.names import plain
 from webui.domain import Family, ModelKind, ModelRecord
 from webui.domain.errors import ModelGone, UnknownModel
 from webui.engine.model import LoadedModel
@@ -20,6 +21,7 @@ from webui.engine.patches.lora import Lora, Merged
 from webui.prompt.compose import split_and
 from webui.prompt.networks import NetworkTag, extract
 from webui.prompt.schedule import schedule
+from webui.settings import Networks
 
 Note = tuple[str, dict[str, Any]]
 
@@ -30,6 +32,12 @@ KINDS: Mapping[str, ModelKind] = {
 }
 """First words of a tag → what it names."""
 EXAMPLES = {ModelKind.LORA: "<lora:{name}:0.8>", ModelKind.HYPERNETWORK: "<hypernet:{name}:0.8>"}
+MOST_NAMED = 5
+"""Names in one sentence."""
+UNREAD: Mapping[str, str] = {"glora": "GLoRA", "ia3": "IA³", "oft": "OFT", "boft": "BOFT"}
+"""Kinds of adapters whose files are known and not merged yet, by the catalog's variant."""
+FORBIDDEN = frozenset({"none", "addams"})
+"""Inner names that A1111 never follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,16 @@ def named(prompt: str, catalog: Catalog, checkpoint: ModelRecord) -> tuple[list[
     return found, notes
 
 
+def with_defaults(prompt: str, asked: Networks) -> str:
+    """A prompt with the tags that the settings add to every one, unless it names these networks itself."""
+    tags = extract(prompt)[1]
+    for kind, name in (("lora", asked.lora), ("hypernet", asked.hypernetwork)):
+        if name in ("", "None") or any(tag.name == name and KINDS.get(tag.kind) is KINDS[kind] for tag in tags):
+            continue
+        prompt += f"<{kind}:{name}:{asked.default_multiplier:g}>"
+    return prompt
+
+
 def notes(prompts: Iterable[str], catalog: Catalog, checkpoint: ModelRecord) -> list[Note]:
     """What is to be said of these prompts' tags, each thing once."""
     told: list[Note] = []
@@ -76,11 +94,14 @@ def _followed(tag: NetworkTag, catalog: Catalog, checkpoint: ModelRecord) -> Net
         return "network_unknown", {"tag": written, **{key: unknown.fields[key] for key in ("searched", "closest")}}
     except ModelGone as gone:
         return "network_gone", {"tag": written, "path": gone.fields["path"]}
+    alike = _alike(tag.name, record, catalog) if kind is ModelKind.LORA else []
+    if alike:
+        return "network_ambiguous", {"tag": written, "files": alike}
+    unread = UNREAD.get(record.variant.rpartition(" ")[2])
+    if unread is not None and kind is ModelKind.LORA:
+        return "network_kind_not_yet", {"name": record.stem, "kind": unread}
     if not fits(record.family, checkpoint.family):
-        return "network_misfit", {
-            "name": record.stem, "family": record.family.value, "model": checkpoint.stem,
-            "needed": checkpoint.family.value, "fitting": _fitting(kind, catalog, checkpoint),
-        }  # fmt: skip
+        return _misfit(record, catalog, checkpoint)
     try:
         return _with_strengths(tag, kind, record)
     except ValueError:
@@ -92,9 +113,37 @@ def fits(family: Family, wanted: Family) -> bool:
     return Family.UNKNOWN in (family, wanted) or family is wanted
 
 
-def _fitting(kind: ModelKind, catalog: Catalog, checkpoint: ModelRecord) -> list[str]:
-    same = [record.stem for record in catalog.models(kind) if record.family is checkpoint.family]
-    return same[:3] or ["-"]
+def _misfit(record: ModelRecord, catalog: Catalog, checkpoint: ModelRecord) -> Note:
+    told = {
+        "name": record.stem, "family": record.family.value, "model": checkpoint.stem,
+        "needed": checkpoint.family.value,
+    }  # fmt: skip
+    same = [each.stem for each in catalog.models(record.kind) if each.family is checkpoint.family]
+    models = [each.stem for each in catalog.models(ModelKind.CHECKPOINT) if each.family is record.family]
+    if same:
+        return "network_misfit", told | {"fitting": same[:MOST_NAMED]}
+    if models:
+        return "network_misfit_model", told | {"fitting": models[:MOST_NAMED]}
+    return "network_misfit_none", told
+
+
+def _alike(name: str, record: ModelRecord, catalog: Catalog) -> list[str]:
+    """Files that share the inner name by which this one was found, so that it leads nowhere, as in A1111; else []."""
+    wanted = plain(name).casefold()
+    inner = record.metadata.get("ss_output_name", "").casefold()
+    if wanted != inner or wanted in {part.casefold() for part in own_names(record)}:
+        return []
+    same = [
+        each.stem
+        for each in catalog.models(ModelKind.LORA)
+        if each.metadata.get("ss_output_name", "").casefold() == inner
+    ]
+    return same if len(same) > 1 or inner in FORBIDDEN else []
+
+
+def own_names(record: ModelRecord) -> list[str]:
+    """What a file may be called by without looking into it."""
+    return [record.stem, record.name, record.filename, record.title, *record.aliases]
 
 
 def _with_strengths(tag: NetworkTag, kind: ModelKind, record: ModelRecord) -> Network:
@@ -136,6 +185,11 @@ def patches(found: Sequence[Network]) -> list[Patch]:
     return worn
 
 
+def loras(found: Sequence[Network]) -> list[ModelRecord]:
+    """The LoRAs' records: embeddings may be bundled in them."""
+    return [each.record for each in _of(found, ModelKind.LORA)]
+
+
 def worn_by_text(found: Sequence[Network]) -> tuple[Lora, ...]:
     """What the text encoder is changed by: text states depend on it."""
     return tuple(lora.of_text for lora in _loras(found) if lora.of_text is not None)
@@ -162,8 +216,9 @@ def texts_of(prompts: Iterable[str], negatives: Iterable[str], *, steps: int) ->
 
 
 def embedding_hashes(used: Iterable[tuple[str, ModelRecord]], catalog: Catalog) -> dict[str, str]:
-    """`TI hashes` as infotexts have it; empty when no hash is known."""
-    return _listed("TI hashes", {_plain(name): catalog.hash(record)[:DIGITS] for name, record in used})
+    """`TI hashes` as infotexts have it; empty when no hash is known. One bundled in a LoRA goes by that one's."""
+    own = [(name, record) for name, record in used if record.kind is ModelKind.EMBEDDING]
+    return _listed("TI hashes", {_plain(name): catalog.hash(record)[:DIGITS] for name, record in own})
 
 
 def _listed(key: str, told: Mapping[str, str]) -> dict[str, str]:

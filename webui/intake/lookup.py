@@ -1,19 +1,14 @@
 """Names in a pasted infotext, looked up among what is here; fulfils `gallery.infotext.Lookup`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from webui.catalog import Catalog
-from webui.catalog.lora_hashes import DIGITS
+from webui.catalog.lora_hashes import LoraHashes
 from webui.catalog.samplers import SAMPLERS, named_schedule, split_name
-from webui.domain import ModelKind, ModelRecord
+from webui.domain import ModelKind
 from webui.domain.errors import BadInput
 from webui.intake.stylebook import StyleBook
 from webui.prompt.styles import match_styles
-
-
-def told_hash(record: ModelRecord) -> str:
-    """Twelve digits by which infotexts know a LoRA, when its header tells them; no file is read for it."""
-    return record.metadata.get("sshs_model_hash", "")[:DIGITS].lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +17,7 @@ class Names:
 
     catalog: Catalog
     book: StyleBook
+    lora_hashes: LoraHashes = field(default_factory=LoraHashes)
 
     def sampler(self, name: str, schedule: str) -> tuple[str, str] | None:
         """Sampler and schedule by name; the schedule becomes Automatic when it is the sampler's own."""
@@ -46,12 +42,15 @@ class Names:
         return record.filename if record else None
 
     def lora(self, name: str, hash: str) -> str | None:
-        """The name of the LoRA whose header tells that hash, when no LoRA here has the name."""
-        if self.catalog.find(ModelKind.LORA, name) is not None:
+        """The name here of the LoRA with that hash, when it is another than the text's name leads to.
+
+        As in A1111 the hash decides, whatever file of that name lies here.
+        """
+        named = self.catalog.find(ModelKind.LORA, name)
+        record = self.lora_hashes.find(hash, self.catalog, first=named)
+        if record is None or record == named:
             return None
-        same = (record for record in self.catalog.models(ModelKind.LORA) if told_hash(record) == hash[:DIGITS].lower())
-        record = next(same, None)
-        return record.stem if record else None
+        return record.stem if self.catalog.find(ModelKind.LORA, record.stem) == record else record.name
 
     def styles(self, prompt: str, negative: str) -> tuple[tuple[str, ...], str, str]:
         """Styles contained in both texts, and the texts without them."""

@@ -20,7 +20,7 @@ from webui.settings.declared import (
     overlay,
 )
 from webui.settings.errors import FrozenSetting, NotAChoice, SettingsNotSaved, WrongType
-from webui.settings.groups import InfotextSettings, Model, Page, Paths, Previews, Sampling, Saving, Settings
+from webui.settings.groups import InfotextSettings, Model, Networks, Page, Paths, Previews, Sampling, Saving, Settings
 from webui.settings.store import SettingsStore, to_a1111
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "FrozenSetting",
     "InfotextSettings",
     "Model",
+    "Networks",
     "NotAChoice",
     "Page",
     "Paths",
