@@ -104,9 +104,9 @@ def test_novelais_pictures_become_infotexts():
     found = read_picture(data.getvalue())
     assert found.source == "novelai" and found.items["Software"] == "NovelAI"
     fields = read(found.infotext)
-    assert (fields.prompt, fields.negative) == ("{girl}, smile", "bad")
+    assert (fields.prompt, fields.negative) == ("(girl:1.05), smile", "bad")
     assert dict(fields.fields) == {
-        "Steps": "28", "Sampler": "DPM++ 2M", "CFG scale": "11.0", "Seed": "99", "Size-1": "48", "Size-2": "32",
+        "Steps": "28", "Sampler": "DPM++ 2M", "CFG scale": "11", "Seed": "99", "Size-1": "48", "Size-2": "32",
         "Clip skip": "2", "ENSD": "31337",
     }  # fmt: skip
 

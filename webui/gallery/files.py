@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from webui.domain.errors import DiskFull, Failed
@@ -20,7 +20,7 @@ class PictureNotSaved(Failed):
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path, needed: int) -> Iterator[None]:
+def disk_errors(path: Path, needed: int) -> Generator[None]:
     """OSError in our own words."""
     try:
         yield

@@ -137,9 +137,21 @@ def pairs(fields: InfotextFields) -> dict[str, object]:
 
 def write(fields: InfotextFields) -> str:
     """The text A1111 would write."""
-    line = ", ".join(key if key == value else f"{key}: {quote(value)}" for key, value in pairs(fields).items())
-    negative = f"\nNegative prompt: {fields.negative}" if fields.negative else ""
-    return f"{fields.prompt}{negative}\n{line}".strip()
+    return write_pairs(fields.prompt, fields.negative, pairs(fields))
+
+
+def write_pairs(prompt: str, negative: str, told: Mapping[str, object]) -> str:
+    """A text of pairs as they are; `Size-1` and `Size-2` of a text that was read become `Size: 64x32` again."""
+    whole: dict[str, object] = {}
+    for key, value in told.items():
+        name, dash, part = key.rpartition("-")
+        second = told.get(f"{name}-2") if dash and part == "1" else None
+        if second is not None:
+            whole[name] = f"{value}x{second}"
+        elif not (dash and part == "2" and f"{name}-1" in told):
+            whole[key] = value
+    line = ", ".join(key if key == value else f"{key}: {quote(value)}" for key, value in whole.items())
+    return f"{prompt}{f'{chr(10)}Negative prompt: {negative}' if negative else ''}\n{line}".strip()
 
 
 SOFT: dict[str, str] = {

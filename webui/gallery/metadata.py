@@ -4,9 +4,11 @@ PNG: text chunks `parameters` (infotext) and `maple` (the whole request as JSON)
 MakerNote. GIF: its comment. Beside any file: `<name>.txt`.
 """
 
+import html
 import io
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +17,7 @@ from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
 from webui.domain.errors import UnreadablePicture
-from webui.gallery.infotext import InfotextFields, write
+from webui.gallery.foreign import Note, hidden_text, translate
 
 MOST_PIXELS = 178_956_970
 """Where Pillow itself speaks of a decompression bomb: 13 000 pixels squared, half a gigabyte in memory."""
@@ -27,6 +29,7 @@ FORMATS = [kind for kind in ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"
 """Formats that are opened; those Pillow hands to other programs (EPS) are not."""
 
 EXIF_IFD, USER_COMMENT, MAKER_NOTE = 0x8769, 0x9286, 0x927C
+COMFY_TAGS = (0x010F, 0x0110)
 MAPLE_MARK = b"MAPLE\0"
 
 TECHNICAL = frozenset({
@@ -48,7 +51,11 @@ class PictureInfo:
     """The request as JSON, as it came: check it before use."""
     postprocessing: str = ""
     source: str = ""
-    """"a1111" (and all that write like it), "novelai", "comfyui", "invokeai", "swarmui", "fooocus", or ""."""
+    """"a1111" (and all that write like it), a name of `foreign.READERS`, or ""."""
+    program: str = ""
+    """The other program's own name, when its texts were translated into `infotext`."""
+    notes: tuple[Note, ...] = ()
+    """What could not be translated: sentences of `words` by key, with their fields."""
     width: int = 0
     height: int = 0
     format: str = ""
@@ -122,7 +129,34 @@ def _texts(image: Image.Image) -> dict[str, str]:
             found[key] = str(value)
     if image.format == "GIF" and "comment" in found:
         found["parameters"] = found["comment"]
-    return found | _exif_texts(image)
+    found |= _exif_texts(image)
+    if xmp := DRAW_THINGS.search(_xmp(image)):
+        found["draw things"] = html.unescape(xmp[1])
+    if "parameters" not in found and "Comment" not in found and (hidden := hidden_text(image)):
+        found |= _hidden(hidden)
+    return found
+
+
+DRAW_THINGS = re.compile(
+    r"<exif:UserComment>.{0,400}?<rdf:li[^>]{0,100}>\s*(\{[^<]{0,200000}\})\s*</rdf:li>", re.DOTALL
+)
+
+
+def _xmp(image: Image.Image) -> str:
+    found = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or ""
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
+
+
+def _hidden(text: str) -> dict[str, str]:
+    """Text from the lowest bits: NovelAI's chunks as JSON, or an infotext."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"parameters": text.strip()}
+    if not isinstance(told, dict):
+        return {"stealth": text}
+    rows = cast("dict[str, Any]", told)
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in rows.items()}
 
 
 def _exif_texts(image: Image.Image) -> dict[str, str]:
@@ -135,9 +169,16 @@ def _exif_texts(image: Image.Image) -> dict[str, str]:
     if comment:
         found["exif comment"] = comment
         found["parameters"] = comment
+    for tag in COMFY_TAGS:
+        # ComfyUI keeps its graphs in two tags of the first directory: `prompt:{…}`.
+        name, colon, graph = str(image.getexif().get(tag, "")).partition(":")
+        if colon and name.lower() in ("prompt", "workflow") and graph.startswith("{"):
+            found[name.lower()] = graph
     note = tags.get(MAKER_NOTE)
     if isinstance(note, bytes) and note.startswith(MAPLE_MARK):
         found["maple"] = note.removeprefix(MAPLE_MARK).decode("utf-8", "replace")
+    elif note in (b"fooocus", b"a1111", "fooocus", "a1111"):
+        found["fooocus_scheme"] = note.decode() if isinstance(note, bytes) else note
     return found
 
 
@@ -170,58 +211,28 @@ def _sidecar(path: Path) -> dict[str, str]:
     return {}
 
 
-# --- programs that write otherwise -----------------------------------------------------------------------------------
-
-
-def _novelai(items: Mapping[str, str], width: int, height: int) -> str | None:
-    """NovelAI: `Software` and a JSON `Comment`; its seeds need ENSD 31337 and clip skip 2 here."""
-    if items.get("Software") != "NovelAI":
-        return None
-    try:
-        told = json.loads(items.get("Comment", ""))
-        return write(InfotextFields(
-            prompt=items.get("Description") or str(told.get("prompt", "")),
-            negative=str(told.get("uc", "")),
-            steps=int(told["steps"]),
-            sampler=NOVELAI_SAMPLERS.get(str(told.get("sampler")), "Euler a"),
-            cfg_scale=told["scale"],
-            seed=int(told["seed"]),
-            width=width,
-            height=height,
-            clip_skip=2,
-            ensd=31337,
-        ))  # fmt: skip
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-NOVELAI_SAMPLERS = {
-    "k_euler_ancestral": "Euler a", "k_euler": "Euler", "k_lms": "LMS", "k_heun": "Heun", "k_dpm_2": "DPM2",
-    "k_dpm_2_ancestral": "DPM2 a", "k_dpm_fast": "DPM fast", "k_dpm_adaptive": "DPM adaptive",
-    "k_dpmpp_2s_ancestral": "DPM++ 2S a", "k_dpmpp_2m": "DPM++ 2M", "k_dpmpp_sde": "DPM++ SDE",
-    "k_dpmpp_2m_sde": "DPM++ 2M SDE", "ddim": "DDIM", "ddim_v3": "DDIM", "plms": "PLMS",
-}  # fmt: skip
-
-FOREIGN: Mapping[str, Callable[[Mapping[str, str], int, int], str | None]] = {"novelai": _novelai}
-"""Program → its texts and the picture's size to an infotext, or None when the texts are not that program's."""
-
 MARKS = {"workflow": "comfyui", "prompt": "comfyui", "invokeai_metadata": "invokeai", "sd-metadata": "invokeai",
          "Dream": "invokeai", "fooocus_scheme": "fooocus"}  # fmt: skip
-"""A text's key → the program it betrays. Their texts are shown, not translated."""
+"""A text's key → the program it betrays, for texts that could not be translated."""
+NOT_LINES = re.compile(r"\s*\{|.*\bVersion: Fooocus", re.DOTALL)
+"""An infotext that is another program's after all: JSON, or Fooocus's."""
 
 
 def _sorted(found: dict[str, str], *, width: int, height: int, kind: str, damaged: str) -> PictureInfo:
     infotext = found.pop("parameters", "")
     maple = found.pop("maple", "")
-    source = "a1111" if infotext else ""
-    if infotext.lstrip().startswith("{") and "sui_image_params" in infotext:
-        source = "swarmui"
-    if not infotext:
-        for name, reader in FOREIGN.items():
-            if text := reader(found, width, height):
-                infotext, source = text, name
-                break
-        else:
+    source, notes, program = "a1111" if infotext else "", (), ""
+    if not infotext or "fooocus_scheme" in found or NOT_LINES.match(infotext):
+        texts = found | {"parameters": infotext}
+        if infotext.lstrip().startswith("{"):
+            # Where JPEG and WebP have one place for everything, a graph stands in it too.
+            texts.setdefault("prompt", infotext)
+        if (translation := translate(texts, width, height)) is not None:
+            if infotext:
+                found["parameters"] = infotext
+            source, foreign = translation
+            infotext, notes, program = foreign.infotext, foreign.notes, foreign.program
+        elif not infotext:
             source = next((name for key, name in MARKS.items() if key in found), "")
     return PictureInfo(
         infotext=infotext,
@@ -229,6 +240,8 @@ def _sorted(found: dict[str, str], *, width: int, height: int, kind: str, damage
         maple=maple,
         postprocessing=found.get("postprocessing") or found.get("extras") or "",
         source=source,
+        program=program,
+        notes=notes,
         width=width,
         height=height,
         format=kind,
