@@ -156,10 +156,10 @@ def opened(server: Server, browser: Browser, watch: Watch) -> Iterator[Open]:
 
 
 def visit(page: Page, url: str | None = None) -> None:
-    """Go there (or load again) and wait until the form has its lists."""
+    """Go there (or load again) and wait until the form has its lists and what was kept of it."""
     if url is None:
         page.reload()
     else:
         page.goto(url)
     page.wait_for_selector("#txt2img_generate")
-    page.wait_for_function("document.querySelector('#setting_sd_model_checkpoint input')?.value")
+    page.wait_for_function("document.querySelector('#setting_sd_model_checkpoint input')?.value && maple.form.ready")

@@ -1,6 +1,8 @@
 """What a person does on the page, said once."""
 
 import json
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from playwright.sync_api import Page
@@ -12,7 +14,14 @@ def choose(page: Page, elem_id: str, name: str) -> None:
     box.click()
     option = page.locator("ul.options li, [role=option]").filter(has_text=name).first
     option.click()
-    page.wait_for_timeout(100)
+    page.wait_for_function(
+        """([id, name]) => {
+            const box = document.getElementById(id);
+            return box.querySelector("input").value.includes(name)
+                || [...box.querySelectorAll(".token")].some(token => token.innerText.includes(name));
+        }""",
+        arg=[elem_id, name],
+    )
 
 
 def put(page: Page, elem_id: str, value: float) -> None:
@@ -38,9 +47,31 @@ def small_request(page: Page, *, text: str = "a red circle", steps: int = 4, cou
         put(page, elem_id, value)
 
 
-def form(page: Page) -> dict[str, Any]:
-    """The form's values as Gradio holds them."""
-    return json.loads(page.evaluate("maple.form.read('txt2img').then(JSON.stringify)"))
+def form(page: Page, tab: str = "txt2img") -> dict[str, Any]:
+    """The values of a tab's form as Gradio holds them."""
+    return json.loads(page.evaluate("tab => maple.form.read(tab).then(JSON.stringify)", tab))
+
+
+def holds(page: Page, expected: Mapping[str, Any], *, tab: str = "txt2img", patience: float = 20) -> None:
+    """Wait until the form holds these values; the answer of what a click set off comes in its own time."""
+    until = time.monotonic() + patience
+    while True:
+        values = form(page, tab)
+        found = {name: values.get(name) for name in expected}
+        if found == dict(expected) or time.monotonic() > until:
+            assert found == dict(expected)
+            return
+        page.wait_for_timeout(100)
+
+
+def kept(page: Page, elem_id: str, value: float | str) -> None:
+    """Change a quick setting, by number or by name, and wait until the server has it."""
+    with page.expect_response(lambda answer: answer.url.endswith("/internal/settings")) as answer:
+        if isinstance(value, str):
+            choose(page, elem_id, value)
+        else:
+            put(page, elem_id, value)
+    assert answer.value.ok
 
 
 def idle(page: Page, patience: int = 120_000) -> None:

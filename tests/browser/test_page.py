@@ -1,14 +1,16 @@
 """The page as people see it: both languages, both themes, wide and narrow, and its tools."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 from tests.browser.conftest import Open, Server, running, visit
-from tests.browser.steps import choose, form, generate, put, small_request
+from tests.browser.steps import choose, form, generate, holds, kept, put, small_request
+from webui.ui.places import PLACES, built
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
@@ -17,7 +19,7 @@ TABS = ("txt2img", "pnginfo", "settings")
 
 def tab(page: Page, name: str) -> None:
     page.locator(f"#tab_{name}-button").last.click()
-    page.wait_for_timeout(400)
+    page.locator(f"#tab_{name}").wait_for()
 
 
 def test_english_labels_are_never_seen_by_a_chinese_browser(server: Server, browser: Any, watch: Any) -> None:
@@ -89,13 +91,22 @@ def test_nothing_is_wider_than_the_window(opened: Open, locale: str) -> None:
         tab(page, name)
         for width in (390, 768, 1440):
             page.set_viewport_size({"width": width, "height": 844})
-            page.wait_for_timeout(100)
-            assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, (name, width)
+            try:
+                page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth", timeout=5_000)
+            except TimeoutError:
+                raise AssertionError(f"{name} is wider than {width} pixels") from None
+
+
+def missing(tab_name: str, ids: set[str]) -> list[str]:
+    """Ids of a tab's own places that are not among `ids`."""
+    inside = {f"tab_{tab_name}"}
+    for place in PLACES:
+        if place.inside in inside:
+            inside.add(place.id)
+    return [place.id for place in PLACES if place.built and place.id in inside and place.id not in ids]
 
 
 def test_every_built_place_is_in_the_document(opened: Open) -> None:
-    from webui.ui.places import built
-
     page = opened("en-US")
     ids: set[str] = set()
     collect = "[...document.querySelectorAll('[id]')].map(element => element.id)"
@@ -104,7 +115,10 @@ def test_every_built_place_is_in_the_document(opened: Open) -> None:
     page.locator("#txt2img_edit_style_close").click()
     for name in TABS:
         tab(page, name)
-        ids |= set(page.evaluate(collect))
+        until = time.monotonic() + 20
+        while missing(name, ids) and time.monotonic() < until:
+            page.wait_for_timeout(100)
+            ids |= set(page.evaluate(collect))
     assert [name for name in built() if name not in ids] == []
 
 
@@ -131,27 +145,23 @@ def test_a_models_own_size_is_offered_and_never_overwrites_a_typed_one(opened: O
     page.wait_for_function("maple.form.lists.checkpoints.some(model => model.offers.width)", timeout=30_000)
     demo = page.evaluate("maple.form.lists.checkpoints.find(model => model.offers.width)")
     choose(page, "setting_sd_model_checkpoint", "small")
-    choose(page, "setting_sd_model_checkpoint", demo["name"])
+    kept(page, "setting_sd_model_checkpoint", demo["name"])
     page.wait_for_function(
         "width => document.querySelector('#txt2img_width input[type=number]').value == width",
         arg=demo["offers"]["width"],
     )
     put(page, "txt2img_width", 192)
-    choose(page, "setting_sd_model_checkpoint", "small")
-    page.wait_for_timeout(600)
-    choose(page, "setting_sd_model_checkpoint", demo["name"])
-    page.wait_for_timeout(800)
+    kept(page, "setting_sd_model_checkpoint", "small")
+    kept(page, "setting_sd_model_checkpoint", demo["name"])
     assert form(page)["txt2img_width"] == 192
 
 
 def test_quick_settings_are_kept_on_the_server(opened: Open) -> None:
     page = opened("en-US")
-    put(page, "setting_CLIP_stop_at_last_layers", 2)
-    page.wait_for_timeout(800)
+    kept(page, "setting_CLIP_stop_at_last_layers", 2)
     other = opened("en-US")
     assert form(other)["setting_CLIP_stop_at_last_layers"] == 2
-    put(other, "setting_CLIP_stop_at_last_layers", 1)
-    other.wait_for_timeout(800)
+    kept(other, "setting_CLIP_stop_at_last_layers", 1)
 
 
 def test_token_counters_count(opened: Open) -> None:
@@ -213,23 +223,19 @@ def test_tools_of_the_form(opened: Open) -> None:
     small_request(page, steps=1, seed=-1)
     put(page, "txt2img_width", 128)
     page.locator("#txt2img_res_switch_btn").click()
-    page.wait_for_timeout(300)
-    assert (form(page)["txt2img_width"], form(page)["txt2img_height"]) == (64, 128)
+    holds(page, {"txt2img_width": 64, "txt2img_height": 128})
     made = generate(page)
     page.locator("#txt2img_reuse_seed").click()
-    page.wait_for_timeout(300)
-    assert form(page)["txt2img_seed"] == made["pictures"][0]["seed"]
+    holds(page, {"txt2img_seed": made["pictures"][0]["seed"]})
     page.locator("#txt2img_random_seed").click()
-    page.wait_for_timeout(300)
-    assert form(page)["txt2img_seed"] == -1
+    holds(page, {"txt2img_seed": -1})
     page.locator("#txt2img_subseed_show input").check()
-    assert page.locator("#txt2img_subseed_strength").is_visible()
+    page.locator("#txt2img_subseed_strength").wait_for()
     page.locator("#txt2img_clear_prompt").click()
     page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === ''")
     page.locator("#paste").click()
     page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a red circle'")
-    page.wait_for_timeout(300)
-    assert form(page)["txt2img_seed"] == made["pictures"][0]["seed"]
+    holds(page, {"txt2img_seed": made["pictures"][0]["seed"]})
 
 
 def test_what_an_infotext_asks_of_the_settings_becomes_an_override(opened: Open) -> None:
@@ -239,11 +245,16 @@ def test_what_an_infotext_asks_of_the_settings_becomes_an_override(opened: Open)
     page.locator("#txt2img_prompt textarea").fill(text)
     page.locator("#paste").click()
     page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a cat'")
-    page.wait_for_timeout(300)
-    values = form(page)
-    assert values["txt2img_override_settings"] == ["Clip skip: 3", "RNG: NV"]
-    assert (values["txt2img_sampling"], values["txt2img_width"], values["txt2img_height"]) == ("Euler", 128, 96)
-    assert page.locator("#txt2img_override_settings").is_visible()
+    holds(
+        page,
+        {
+            "txt2img_override_settings": ["Clip skip: 3", "RNG: NV"],
+            "txt2img_sampling": "Euler",
+            "txt2img_width": 128,
+            "txt2img_height": 96,
+        },
+    )
+    page.locator("#txt2img_override_settings").wait_for()
 
 
 def test_many_pictures_are_walked_through_by_key(opened: Open) -> None:
@@ -287,8 +298,8 @@ def test_a_hundred_pictures_are_drawn_once_and_fetched_whole_when_opened(opened:
             maple.gallery.show(job);
         }"""
     )
-    page.wait_for_timeout(500)
-    assert page.locator("#txt2img_gallery .thumbnail-item").count() == 100
+    page.wait_for_function("document.querySelectorAll('#txt2img_gallery .thumbnail-item').length === 100")
+    page.wait_for_function("document.querySelector('#txt2img_gallery .thumbnail-item img').complete")
     assert asked and [url for url in asked if "small" not in url] == []
     page.locator("#txt2img_gallery .thumbnail-item").nth(2).click()
     page.evaluate("window.kept = document.querySelectorAll('.thumbnails .thumbnail-item')[50]")
@@ -312,8 +323,7 @@ def test_png_info_shows_what_a_picture_remembers_and_sends_it(server: Server, op
     fresh.locator("#pnginfo_generation_info").get_by_text("a green square").wait_for()
     fresh.locator("#txt2img_tab").click()
     fresh.wait_for_function("document.querySelector('#txt2img_prompt textarea')?.value === 'a green square'")
-    fresh.wait_for_timeout(300)
-    assert form(fresh)["txt2img_seed"] == 31
+    holds(fresh, {"txt2img_seed": 31})
 
 
 def test_settings_are_found_in_both_languages_changed_and_kept(opened: Open) -> None:

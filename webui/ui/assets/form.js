@@ -4,6 +4,7 @@
   const pending = []; // writes and reads ({tab, write, resolve}) waiting for a tab's listener to hand over the present values
   const typed = new Set(); // ids the person (or an infotext) has set: a model's own size never overwrites those
   let lists = null;
+  let ready = false; // the form has its lists and what was kept of it
 
   const named = (ids, values) => Object.fromEntries(ids.map((id, at) => [id, values[at]]));
 
@@ -217,13 +218,14 @@
   for (const type of ["input", "change", "pointerup"]) maple.onTab(type, "#tab_{t}", keepSoon);
   document.addEventListener("maple:form", (event) => keepSoon(event.detail.tab));
 
-  maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, typed, get lists() { return lists; } };
+  maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, typed, get lists() { return lists; }, get ready() { return ready; } };
 
   maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
     await refreshLists({ first: true });
     for (const tab of onPage()) await restore(tab);
     const now = await read("txt2img");
     known = quick(now);
+    ready = true;
     document.dispatchEvent(new CustomEvent("maple:ready"));
     // Headers of new models are read behind the page: a model whose size was not known yet may know it soon.
     for (const wait of [2000, 6000]) {
