@@ -127,6 +127,14 @@ def _misfit(record: ModelRecord, catalog: Catalog, checkpoint: ModelRecord) -> N
     return "network_misfit_none", told
 
 
+def embedding_misfit(name: str, widths: Sequence[int], needed: str, *, fitting: Sequence[str]) -> Note:
+    """An embedding of other widths than the model's text encoders have, with installed ones that would do."""
+    told: dict[str, Any] = {"name": name, "width": list(widths), "needed": needed}
+    if not fitting:
+        return "embedding_misfit_none", told
+    return "embedding_misfit", told | {"fitting": list(fitting[:MOST_NAMED])}
+
+
 def _alike(name: str, record: ModelRecord, catalog: Catalog) -> list[str]:
     """Files that share the inner name by which this one was found, so that it leads nowhere, as in A1111; else []."""
     wanted = plain(name).casefold()
