@@ -5,6 +5,7 @@ names it and export it here when more than one room speaks of it.
 """
 
 from webui.domain.control import Control
+from webui.domain.convert import ConvertRequest
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
 from webui.domain.plan import Enlarge, Pass, Picture, Plan, Stage
@@ -27,6 +28,7 @@ from webui.domain.result import Artifact, Result
 __all__ = [
     "Artifact",
     "Control",
+    "ConvertRequest",
     "Enlarge",
     "Family",
     "GenerationRequest",

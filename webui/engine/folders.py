@@ -12,8 +12,15 @@ from typing import Any
 from webui.domain.errors import BrokenFile
 from webui.engine.weights import Entry, Weights, open_weights
 
-COMPONENTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+COMPONENTS = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+}
 _OLD_TEXT = "pytorch_model"
+LEFTOVERS = "leftovers.safetensors"
+"""What a single file had beside its modules (noise schedule, running averages, marks), kept by a conversion."""
 
 
 def open_folder(path: Path) -> Weights:
@@ -24,23 +31,31 @@ def open_folder(path: Path) -> Weights:
         return _component(path, "diffusion_pytorch_model", prefix="", configs={"": _json(path / "config.json")})
     configs: dict[str, Any] = {"": _json(path / "model_index.json")}
     entries: dict[str, Entry] = {}
+    metadata: dict[str, str] = {}
     for name, base in COMPONENTS.items():
         if not (path / name / "config.json").is_file():
             continue
         configs[name] = _json(path / name / "config.json")
-        entries |= _component(path / name, base, prefix=f"{name}/", configs={}).entries
+        component = _component(path / name, base, prefix=f"{name}/", configs={})
+        entries |= component.entries
+        metadata = dict(component.metadata) if name == "unet" else metadata
+    if (path / LEFTOVERS).is_file():
+        entries = open_weights(path / LEFTOVERS).entries | entries
     scheduler = path / "scheduler" / "scheduler_config.json"
     if scheduler.is_file():
         configs["scheduler"] = _json(scheduler)
-    return Weights(path, entries, extra=configs)
+    return Weights(path, entries, metadata, extra=configs)
 
 
 def _component(folder: Path, base: str, *, prefix: str, configs: dict[str, Any]) -> Weights:
     for found in _candidates(folder, base):
         entries: dict[str, Entry] = {}
+        metadata: dict[str, str] = {}
         for file in found:
-            entries |= {f"{prefix}{key}": entry for key, entry in open_weights(file).entries.items()}
-        return Weights(folder, entries, extra=configs)
+            opened = open_weights(file)
+            entries |= {f"{prefix}{key}": entry for key, entry in opened.entries.items()}
+            metadata |= {key: value for key, value in opened.metadata.items() if key != "format"}
+        return Weights(folder, entries, metadata, extra=configs)
     raise BrokenFile(path=str(folder), reason=f"no {base}.safetensors or .bin in it")
 
 

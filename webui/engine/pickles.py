@@ -296,7 +296,8 @@ def open_pickle(path: Path) -> Weights:
         raise BrokenFile(path=str(path), reason=f"{type(error).__name__}: {error}") from error
     if not any(entry.source is source for entry in entries.values()):
         source.close()
-    return Weights(path, entries, extra=extra)
+    # What a safetensors file says in its header, a pickle says beside its tensors.
+    return Weights(path, entries, {name: item for name, item in extra.items() if isinstance(item, str)}, extra)
 
 
 def _unpickled(path: Path, file: Any, storage_of: Callable[[Any], Any]) -> Any:
