@@ -17,7 +17,8 @@ def module(width: int, structure: list[float], activation: str, *, norm: bool, o
     """A1111's network as it is trained: linear, activation, norm, dropout for each layer."""
     from torch import nn
 
-    kinds = {"relu": nn.ReLU, "swish": nn.Hardswish, "leakyrelu": nn.LeakyReLU, "mish": nn.Mish, "tanh": nn.Tanh}
+    kinds: dict[str, Any] = {"swish": nn.Hardswish}
+    kinds |= {each.__name__.lower(): each for each in vars(nn.modules.activation).values() if isinstance(each, type)}
     layers: list[Any] = []
     for number, (left, right) in enumerate(pairwise(structure)):
         layers.append(nn.Linear(int(width * left), int(width * right)))
@@ -70,7 +71,12 @@ STRUCTURES: tuple[tuple[tuple[float, ...], str, dict[str, bool]], ...] = (
     ((1, 2, 1), "leakyrelu", {"norm": True, "output": True}),
     ((1, 0.5, 2, 1), "mish", {"dropout": True}),
     ((1, 2, 4, 1), "tanh", {"norm": True, "dropout": True, "output": True}),
-)
+    ((1, 2, 2, 1), "prelu", {"norm": True, "output": True}),
+    *(((1, 2, 1), name, {}) for name in (
+        "celu elu gelu hardshrink hardsigmoid hardswish hardtanh logsigmoid logsoftmax relu6 rrelu selu sigmoid silu "
+        "softmax softmax2d softmin softplus softshrink softsign tanhshrink"
+    ).split()),
+)  # fmt: skip
 
 
 def test_keys_and_values_come_from_the_formula(tiny_model: Any, saved: Callable[..., Any]) -> None:

@@ -35,8 +35,16 @@ _CLASSES = (
 ACTIVATIONS: Mapping[str, Step] = {
     **{kind.__name__.lower(): kind().eval() for kind in _CLASSES},
     "swish": nn.Hardswish(),
+    # Without a dimension torch takes the first of three, the batch: odd, but what such a file was trained with.
+    "softmax": partial(functional.softmax, dim=0),
+    "softmax2d": partial(functional.softmax, dim=0),
+    "softmin": partial(functional.softmin, dim=0),
+    "logsoftmax": partial(functional.log_softmax, dim=0),
 }
-"""Activations by A1111's names; "linear" is none."""
+"""Activations by A1111's names that need no weights. GLU, threshold and multi-head attention, which its list has too,
+cannot be made or run there either."""
+NONE = ("linear", "prelu")
+"""No activation, and one whose weight stands among the layers."""
 
 _PLACE = re.compile(r"(\d+)\.([01])\.linear\.?(\d+)\.(weight|bias)")
 
@@ -93,7 +101,7 @@ def read_network(path: Path, device: torch.device) -> dict[int, tuple[Sequence[S
     """Per width the steps for keys and for values, fp32. Raises ModelGone, BrokenFile, WrongFormat, UnsafeFile."""
     with open_weights(path) as weights:
         said = str(weights.extra.get("activation_func") or "linear").lower()
-        if said != "linear" and said not in ACTIVATIONS:
+        if said not in NONE and said not in ACTIVATIONS:
             raise BrokenFile(path=str(path), reason=f"its activation “{said}” is unknown")
         activation = ACTIVATIONS.get(said)
         output = bool(weights.extra.get("activate_output", True))
@@ -124,13 +132,16 @@ def _read(weights: Weights, name: str, device: torch.device) -> Tensor:
 def _steps(
     layers: Mapping[int, Mapping[str, Tensor]], activation: Step | None, *, activate_output: bool, width: int
 ) -> Sequence[Step]:  # fmt: skip
-    """In the file a matrix is a linear layer, a vector a norm; activations and dropout have no weights. An activation
-    stands after every linear layer, after the last only if the output is activated."""
+    """In the file a matrix is a linear layer, a vector a norm, a single number a PReLU; other activations and dropout
+    have no weights. An activation stands after every linear layer, after the last only if the output is activated."""
     ordered = [layers[number] for number in sorted(layers)]
     last = max(number for number, layer in enumerate(ordered) if layer["weight"].dim() == 2)
     steps: list[Step] = []
     now = width
     for number, layer in enumerate(ordered):
+        if "bias" not in layer and layer["weight"].shape == (1,):
+            steps.append(partial(functional.prelu, weight=layer["weight"]))
+            continue
         weight, bias = layer["weight"], layer["bias"]
         if weight.shape[-1] != now or bias.shape != weight.shape[:1]:
             raise ValueError(f"{list(weight.shape)} after {now}")
