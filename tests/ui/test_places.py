@@ -130,6 +130,9 @@ def test_what_the_table_calls_built_is_there_and_the_rest_is_not(drawn: list[str
 def test_everything_with_an_id_of_a1111_is_in_the_table(drawn: list[str]) -> None:
     ours = {
         "txt2img_fill",
+        "img2img_fill",
+        "img2img_dimensions",
+        "img2img_dimensions_row",
         "maple_corner",
         "settings_frame",
         "txt2img_dimensions",

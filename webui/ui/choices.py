@@ -6,6 +6,7 @@ from typing import Any
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import samplers
 from webui.catalog.schedules import schedules
+from webui.catalog.upscalers import UPSCALERS
 from webui.domain import Family, ModelKind, ModelRecord
 from webui.domain.errors import NotFound
 from webui.services import Services
@@ -38,11 +39,16 @@ def choices(services: Services) -> dict[str, Any]:
                 "title": record.title,
                 "name": record.name,
                 "offers": offers(record),
+                "variant": record.variant,
                 "known": record.family is not Family.UNKNOWN,
             }
             for record in checkpoints
         ],
         "vaes": ["Automatic", "None", *vaes],
+        "upscalers": [
+            *UPSCALERS.names(),
+            *(record.stem for record in services.catalog.models(ModelKind.UPSCALER) if not record.reason),
+        ],
         "styles": [
             {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
             for style in services.styles.all()
@@ -58,6 +64,9 @@ def choices(services: Services) -> dict[str, Any]:
             "show_progress_in_title": settings.page.show_progress_in_title,
             "token_counters": not settings.page.disable_token_counters,
             "return_grid": settings.page.return_grid,
+            "hires_show_sampler": settings.page.hires_show_sampler,
+            "hires_show_prompts": settings.page.hires_show_prompts,
+            "hires_insert": settings.page.hires_insert,
         },
     }
 

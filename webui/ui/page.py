@@ -26,8 +26,19 @@ from webui.words.labels import LABELS
 
 FIRST = ("words.js", "language.js")
 """Scripts that run before anything is drawn; the others wait for the document."""
-SCRIPTS = ("app.js", "form.js", "prompt.js", "gallery.js", "jobs.js", "styles.js", "pnginfo.js", "settings.js")
-STYLES = ("page.css",)
+SCRIPTS = (
+    "app.js",
+    "form.js",
+    "prompt.js",
+    "gallery.js",
+    "jobs.js",
+    "styles.js",
+    "canvas.js",
+    "img2img.js",
+    "pnginfo.js",
+    "settings.js",
+)
+STYLES = ("page.css", "canvas.css", "img2img.css")
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
 FONTS = ["ui-sans-serif", "system-ui", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "sans-serif"]
 MONO = ["ui-monospace", "Consolas", "monospace"]

@@ -31,7 +31,8 @@ PLACES: tuple[Place, ...] = (
         " setting_CLIP_stop_at_last_layers",
     ),
     *_places("tabs", "tab_txt2img"),
-    *_places("tabs", "tab_img2img tab_extras", built=False),
+    *_places("tabs", "tab_img2img"),
+    *_places("tabs", "tab_extras", built=False),
     *_places("tabs", "tab_pnginfo"),
     *_places("tabs", "tab_modelmerger tab_train", built=False),
     *_places("tabs", "tab_settings"),
@@ -93,6 +94,69 @@ PLACES: tuple[Place, ...] = (
         "txt2img_send_to_img2img txt2img_send_to_inpaint txt2img_send_to_extras txt2img_upscale"
         " txt2img_generation_info_button download_files_txt2img",
         built=False,
+    ),
+    *_places("tab_img2img", "img2img_toprow img2img_extra_tabs"),
+    *_places("img2img_toprow", "img2img_prompt_container img2img_actions_column"),
+    *_places(
+        "img2img_prompt_container",
+        "img2img_prompt_row img2img_prompt img2img_token_counter img2img_neg_prompt_row"
+        " img2img_neg_prompt img2img_negative_token_counter",
+    ),
+    *_places(
+        "img2img_actions_column",
+        "img2img_generate_box img2img_interrupt img2img_skip img2img_interrupting img2img_generate"
+        " img2img_tools img2img_paste img2img_clear_prompt img2img_style_apply img2img_styles_row img2img_styles"
+        " img2img_styles_edit_button",
+    ),
+    *_places("img2img_actions_column", "interrogate deepbooru img2img_restore_progress", built=False),
+    *_places("img2img_extra_tabs", "img2img_generation_tab img2img_settings img2img_results"),
+    *_places("img2img_settings", "mode_img2img img2img_copy_row"),
+    *_places(
+        "mode_img2img",
+        "img2img_img2img_tab img2img_img2img_sketch_tab img2img_inpaint_tab img2img_inpaint_sketch_tab"
+        " img2img_inpaint_upload_tab img2img_batch_tab",
+    ),
+    *_places("img2img_img2img_tab", "img2img_image"),
+    *_places("img2img_img2img_sketch_tab", "img2img_sketch"),
+    *_places("img2img_inpaint_tab", "img2maskimg"),
+    *_places("img2img_inpaint_sketch_tab", "inpaint_sketch"),
+    *_places("img2img_inpaint_upload_tab", "img_inpaint_base img_inpaint_mask"),
+    *_places(
+        "img2img_batch_tab",
+        "img2img_batch_source img2img_batch_upload img2img_batch_input_dir img2img_batch_output_dir"
+        " img2img_batch_inpaint_mask_dir img2img_batch_use_png_info img2img_batch_png_info_dir"
+        " img2img_batch_png_info_props img2img_batch_png_info img2img_batch_upload_tab img2img_batch_from_dir_tab",
+    ),
+    *_places(
+        "img2img_copy_row",
+        "img2img_copy_to_img2img img2img_copy_to_sketch img2img_copy_to_inpaint img2img_copy_to_inpaint_sketch",
+    ),
+    *_places("img2img_settings", "resize_mode inpaint_controls"),
+    *_places(
+        "inpaint_controls",
+        "img2img_mask_blur img2img_mask_alpha img2img_mask_mode img2img_inpainting_fill img2img_inpaint_full_res"
+        " img2img_inpaint_full_res_padding",
+    ),
+    *_places("img2img_settings", "sampler_selection_img2img img2img_sampling img2img_scheduler img2img_steps"),
+    *_places(
+        "img2img_settings",
+        "soft_inpainting soft_inpainting_enabled soft_inpainting_controls soft_inpainting_schedule_bias"
+        " soft_inpainting_preservation_strength soft_inpainting_transition_contrast_boost"
+        " soft_inpainting_mask_influence soft_inpainting_difference_threshold soft_inpainting_difference_contrast"
+        " img2img_tiling img2img_column_size img2img_tabs_resize"
+        " img2img_tab_resize_to img2img_width img2img_height img2img_res_switch_btn img2img_detect_image_size_btn"
+        " img2img_tab_resize_by img2img_scale img2img_scale_resolution_preview img2img_update_resize_to"
+        " img2img_column_batch img2img_batch_count img2img_batch_size img2img_cfg_scale img2img_image_cfg_scale"
+        " img2img_denoising_strength img2img_seed_row img2img_seed img2img_random_seed img2img_reuse_seed"
+        " img2img_subseed_show img2img_seed_extras img2img_subseed img2img_random_subseed img2img_reuse_subseed"
+        " img2img_subseed_strength img2img_seed_resize_from_w img2img_seed_resize_from_h img2img_override_settings",
+    ),
+    *_places("img2img_settings", "img2img_script_container", built=False),
+    *_places(
+        "img2img_results",
+        "img2img_results_panel img2img_gallery_container img2img_gallery image_buttons_img2img"
+        " img2img_open_folder save_img2img save_zip_img2img html_info_img2img html_log_img2img"
+        " generation_info_img2img",
     ),
     *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info pnginfo_html txt2img_tab"),
     *_places("tab_pnginfo", "img2img_tab inpaint_tab extras_tab", built=False),

@@ -15,6 +15,7 @@ import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,7 +23,6 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
 from webui.catalog.embeddings import Embeddings, lengths
 from webui.domain import Job, JobState, ModelKind, Wish
@@ -38,7 +38,9 @@ from webui.settings.flags import Flags
 from webui.settings.store import By
 from webui.ui.choices import choices
 from webui.ui.form import request_from, values_from
+from webui.ui.init_form import init_from, init_values
 from webui.ui.settings_form import settings_form
+from webui.ui.uploads import NotForThePage, uploaded, uploads
 from webui.words import language_of, say
 
 LOCAL = "local"
@@ -48,7 +50,6 @@ SHOWN = 30
 """Jobs that a page which just opened is told of."""
 SMALL = 360
 """Longest side of a thumbnail, pixels."""
-MOST_UPLOAD = 256 * 1024 * 1024
 FOREVER = "private, max-age=31536000, immutable"
 ENDED: Any = object()
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -70,18 +71,6 @@ class PictureGone(NotFound):
     """Fields: name."""
 
     key: ClassVar[str] = "picture_gone"
-
-
-class UploadTooLarge(BadInput):
-    """Fields: most (MB)."""
-
-    key: ClassVar[str] = "upload_too_large"
-
-
-class NotForThePage(BadInput):
-    """Fields: reason."""
-
-    key: ClassVar[str] = "not_for_the_page"
 
 
 def owner_of(request: Request) -> str:
@@ -124,7 +113,10 @@ def routes(services: Services) -> APIRouter:
     _pictures(router, services)
     _form(router, services)
     _settings(router, services)
-    return router
+    whole = APIRouter(include_in_schema=False)
+    whole.include_router(router)
+    whole.include_router(uploads(services))
+    return whole
 
 
 def shown(services: Services, job: Job, tongue: str) -> dict[str, Any]:
@@ -144,7 +136,10 @@ def _jobs(router: APIRouter, services: Services) -> None:
     def submit(request: Request, tab: str = Body(), values: dict[str, Any] = Body()) -> dict[str, Any]:
         if tab not in TABS:
             raise UnknownTab(name=tab)
-        return shown(services, services.submit(request_from(values, tab), owner=owner_of(request)), language(request))
+        asked = request_from(values, tab)
+        if tab == "img2img":
+            asked = replace(asked, init=init_from(values, services.gallery.blobs))
+        return shown(services, services.submit(asked, owner=owner_of(request)), language(request))
 
     @router.get("/jobs")
     def listed(request: Request) -> list[dict[str, Any]]:
@@ -391,25 +386,13 @@ def _form(router: APIRouter, services: Services) -> None:
     async def read(request: Request, tab: Literal["txt2img", "img2img"] = "txt2img") -> dict[str, Any] | None:
         """What a text or an uploaded picture says, as values for a tab's form. No text means the last generation."""
         if request.headers.get("content-type", "").startswith("multipart/"):
-            found = await run_in_threadpool(metadata.read_picture, await _upload(request))
+            found = await run_in_threadpool(metadata.read_picture, await uploaded(request))
             items = [{"key": key, "text": text} for key, text in found.items.items()]
             notes = [say("picture_damaged", language(request), reason=found.damaged)] if found.damaged else []
             told = _read(services, found.infotext, language(request), tab)
             return {"infotext": "", **told, "items": items, "notes": [*notes, *told.get("notes", [])]}
         text = await _text(request)
         return _read(services, text or _last(services, owner_of(request)), language(request), tab) or None
-
-
-async def _upload(request: Request) -> bytes:
-    """The uploaded picture. Raises UploadTooLarge, NotForThePage."""
-    async with request.form(max_files=1, max_fields=4) as form:
-        upload = form.get("picture")
-        if not isinstance(upload, UploadFile):
-            raise NotForThePage(reason="picture")
-        body = await upload.read(MOST_UPLOAD + 1)
-    if len(body) > MOST_UPLOAD:
-        raise UploadTooLarge(most=MOST_UPLOAD // 1024 // 1024)
-    return body
 
 
 async def _text(request: Request) -> str:
@@ -437,15 +420,16 @@ def _read(services: Services, text: str, tongue: str, tab: str) -> dict[str, Any
     if not text.strip():
         return {}
     lookup = services.names
-    found, overrides = infotext.request_from(infotext.read(text), settings=services.settings.current, lookup=lookup)
+    read = infotext.read(text)
+    found, overrides = infotext.request_from(read, settings=services.settings.current, lookup=lookup)
     values = values_from(found, tab)
+    if tab == "img2img" and (init := infotext.init_from(read)) is not None:
+        values |= init_values(init)
     tiling = [value for _, key, value in overrides if key == "model.tiling"]
     if tiling:  # it has a box of its own on the page
         values[f"{tab}_tiling"] = bool(tiling[0])
     entries = [f"{label}: {value}" for label, key, value in overrides if key != "model.tiling"]
-    # What the page has no controls for yet is said, not silently left out.
-    missing = [say(f"no_controls_{name}", tongue) for name in ("hires", "refiner") if found.get(name) is not None]
-    return {"infotext": text, "values": values, "overrides": entries, "notes": missing}
+    return {"infotext": text, "values": values, "overrides": entries, "notes": []}
 
 
 def _settings(router: APIRouter, services: Services) -> None:

@@ -9,6 +9,7 @@ from webui.settings import Declared, a1111_to_key, declared
 from webui.ui.choices import offered
 from webui.ui.generation import fill
 from webui.ui.gradio6 import gr
+from webui.ui.img2img import img2img
 from webui.ui.parts import number, slider, slot, tool
 from webui.ui.pnginfo import pnginfo
 from webui.ui.settings_tab import settings
@@ -24,7 +25,7 @@ def build(services: Services, flags: Any = None) -> Any:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         shared = _quick_settings(services.settings.current.page.quicksettings_list)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-            tabs = {"txt2img": txt2img(offered(), shared)}
+            tabs = {"txt2img": txt2img(offered(), shared), "img2img": img2img(offered(), shared)}
             pnginfo()
             settings()
         for tab, fields in tabs.items():

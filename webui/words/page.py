@@ -1,13 +1,10 @@
 """Sentences the page says. Those that begin with `page_` are said in the browser: `maple.say("saved")` is `page_saved`."""
 
 SENTENCES: dict[str, tuple[str, str]] = {
-    "no_controls_hires": (
-        "这张图用了高分辨率修复，页面上还没有它的控件；其余参数已填入。可通过 API（enable_hr）重现。",
-        "This picture was made with Hires. fix, which has no controls on the page yet. Everything else was filled in; the API (enable_hr) can repeat it.",
-    ),
-    "no_controls_refiner": (
-        "这张图用了 Refiner，页面上还没有它的控件；其余参数已填入。可通过 API（refiner_checkpoint）重现。",
-        "This picture was made with a refiner, which has no controls on the page yet. Everything else was filled in; the API (refiner_checkpoint) can repeat it.",
+    "page_hires_size": ("从 {width}×{height} 到 {wide}×{tall}", "from {width}×{height} to {wide}×{tall}"),
+    "refiner_not_chosen": (
+        "已启用精修模型 (Refiner)，但没有选择模型。请选择一个模型，或取消勾选。",
+        "Refiner is on, but no checkpoint is chosen for it. Choose one, or untick the box.",
     ),
     "page_no_answer": ("服务器没有应答。请确认它仍在运行，然后重试。", "The server does not answer. See that it runs, then try again."),
     "page_server_away": ("与服务器的连接已断开，正在重试。任务保存在服务器上，不会丢失。", "The connection to the server is gone; trying again. The job is kept on the server."),
@@ -45,4 +42,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "page_canvas_unreadable": ("浏览器无法打开 {name}：它不是图片，或格式不受支持。请换用 PNG、JPEG 或 WebP。", "The browser cannot open {name}: it is no picture, or of a kind it does not know. Use PNG, JPEG or WebP."),
     "page_canvas_too_large": ("图片太大（{width}×{height}）：画布最多 {most} 百万像素。请先缩小。", "The picture is too large ({width}×{height}): the canvas takes up to {most} megapixels. Make it smaller first."),
     "page_canvas_no_memory": ("浏览器内存不足，无法在这张图片上绘制。请关闭其他标签页，或先缩小图片。", "The browser has no memory left to draw on this picture. Close other tabs, or make the picture smaller."),
+    "no_mask_image": ("还没有蒙版。请把蒙版图片拖放到第二个框里。", "There is no mask. Drop one into the second box."),
+    "init_field_wrong": ("“{field}”的值无法使用：{value}。", "The value of “{field}” cannot be used: {value}."),
+    "page_no_init_image": ("还没有输入图片。请先把图片拖放到画布上，或点击选择。", "There is no picture to start from. Drop one on the canvas, or click it to choose one."),
+    "page_no_mask_image": ("还没有蒙版。请把蒙版图片拖放到第二个框里。", "There is no mask. Drop one into the second box."),
+    "page_nothing_masked": ("没有绘制蒙版：将重绘整张图片。", "Nothing is masked: the whole picture is painted anew."),
+    "page_no_batch_folder": ("请填写输入目录。", "Name the input directory first."),
+    "page_no_batch_pictures": ("还没有图片。请先添加要批量处理的图片。", "There are no pictures. Add those to be processed first."),
+    "page_batch_pictures": ("{count} 张图片", "{count} pictures"),
+    "page_resize_from_to": ("从 {from} 到 {to}", "from {from} to {to}"),
+    "page_resize_no_picture": ("放入图片后显示结果尺寸", "The resulting size is shown once there is a picture"),
 }

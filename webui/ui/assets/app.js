@@ -14,6 +14,7 @@
     "{t}_style_apply": "Apply all selected styles to prompts.",
     "{t}_styles_edit_button": "Edit styles",
     "{t}_res_switch_btn": "Switch width/height",
+    img2img_detect_image_size_btn: "Auto detect size from img2img",
     "{t}_random_seed": "Set seed to -1, which will cause a new random number to be used every time",
     "{t}_reuse_seed": "Reuse seed from last generation, mostly useful if it was randomized",
     "{t}_random_subseed": "Set seed to -1, which will cause a new random number to be used every time",

@@ -224,18 +224,23 @@
     /** The drawing as a transparent PNG of the picture's size, or null when there is none. */
     async drawing() {
       if (this.blank || !this.layer) return null;
-      return new Promise((resolve) => this.layer.toBlob(resolve, "image/png"));
+      const { revision } = this;
+      if (this.packed?.revision === revision) return this.packed.blob;
+      const blob = await new Promise((resolve) => this.layer.toBlob(resolve, "image/png"));
+      if (!blob) throw new Error(maple.say("canvas_no_memory"));
+      this.packed = { revision, blob };
+      return blob;
     }
 
-    /** Picture and drawing as one PNG; the file as it came when nothing is drawn. */
+    /** Picture and colours as one PNG; the file as it came where no colour is on it. */
     async flat() {
-      if (this.blank || !this.layer) return this.file;
+      if (this.draw !== "colour" || this.blank || !this.layer) return this.file;
       const whole = document.createElement("canvas");
       whole.width = this.width;
       whole.height = this.height;
       const paint = whole.getContext("2d");
       paint.drawImage(this.levels[0], 0, 0);
-      if (this.draw === "colour") paint.drawImage(this.layer, 0, 0);
+      paint.drawImage(this.layer, 0, 0);
       return new Promise((resolve) => whole.toBlob(resolve, "image/png"));
     }
 

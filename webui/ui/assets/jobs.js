@@ -48,7 +48,7 @@
         gallery.log("");
         overlay(true);
         let job;
-        try { job = await maple.ask("internal/submit", { tab, values }); } catch (trouble) {
+        try { job = await maple.ask("internal/submit", { tab, values: await (maple.tabs[tab]?.prepare?.(values) ?? values) }); } catch (trouble) {
           if (!followed) overlay(false);
           forever = false;
           throw trouble;
