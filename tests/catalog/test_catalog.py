@@ -165,7 +165,7 @@ def test_a_checkpoint_of_ours_carries_its_configuration(root: Path, make: Callab
     catalog.scan()
     record = catalog.models(CHECKPOINT)[0]
     assert json.loads(record.metadata["maple.config"])["native_size"] == [256, 256]
-    assert "long" not in record.metadata
+    assert record.metadata["long"] == ""
     assert len(catalog.metadata(record)["long"]) == 20_000
 
 

@@ -11,6 +11,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "这个模型位于 --a1111-home 指定的文件夹（{path}），那里从不写入任何内容。可将模型复制到自己的 models 文件夹后再编辑。",
         "This model lies in the folder that --a1111-home names ({path}), and nothing is ever written there. Copy the model into your own models folder to edit it.",
     ),
+    "no_such_preview": ("没有这个预览图：{name}。", "There is no such preview: {name}."),
     "no_preview": ("这个模型没有预览图。", "This model has no preview."),
     "preview_not_named": ("“{name}”不是任何模型的预览图位置。", "“{name}” is no model's preview."),
     "page_no_cards": ("这里还没有模型。请将文件放入以下文件夹，然后点击刷新：", "There is nothing here yet. Put files into one of these folders, then refresh:"),
