@@ -2,9 +2,9 @@
 
 import pytest
 
-from webui.domain import GenerationRequest
+from webui.domain import GenerationRequest, Hires, Refiner
 from webui.settings import NotAChoice
-from webui.ui.form import FieldNotANumber, request_from, values_from
+from webui.ui.form import FieldNotANumber, RefinerNotChosen, request_from, values_from
 
 FORM = {
     "txt2img_prompt": "a red circle",
@@ -98,3 +98,53 @@ def test_an_infotext_without_variation_closes_extra() -> None:
     assert (
         values_from({"subseed": -1, "subseed_strength": 0.0, "seed_resize_width": 0})["txt2img_subseed_show"] is False
     )
+
+
+HIRES = {
+    "txt2img_hr-checkbox": True,
+    "txt2img_hr_upscaler": "Lanczos",
+    "txt2img_hires_steps": 7,
+    "txt2img_denoising_strength": 0.4,
+    "txt2img_hr_scale": 1.5,
+    "txt2img_hr_resize_x": 0,
+    "txt2img_hr_resize_y": 640,
+    "hr_checkpoint": "Use same checkpoint",
+    "hr_sampler": "DPM++ 2M",
+    "hr_scheduler": "Use same scheduler",
+    "hires_prompt": "finer",
+    "hires_neg_prompt": "",
+}
+SECOND = Hires(
+    upscaler="Lanczos", steps=7, denoising_strength=0.4, scale=1.5, height=640, sampler="DPM++ 2M", prompt="finer"
+)
+
+
+def test_every_field_of_hires_fix_reaches_the_request() -> None:
+    assert request_from(FORM | HIRES).hires == SECOND
+    assert request_from(FORM | HIRES | {"txt2img_hr-checkbox": False}).hires is None
+
+
+def test_hires_fix_goes_to_its_elements_and_back() -> None:
+    shown = values_from({"hires": SECOND})
+    assert shown == HIRES
+    assert request_from(shown).hires == SECOND
+    assert values_from({"hires": None}) == {"txt2img_hr-checkbox": False}
+
+
+@pytest.mark.parametrize("tab", ["txt2img", "img2img"])
+def test_the_refiner_goes_both_ways_in_both_tabs(tab: str) -> None:
+    refiner = Refiner(checkpoint="first.safetensors", switch_at=0.6)
+    shown = values_from({"refiner": refiner}, tab)
+    assert request_from(shown, tab).refiner == refiner
+    assert request_from(shown | {f"{tab}_enable-checkbox": False}, tab).refiner is None
+
+
+def test_a_refiner_without_a_checkpoint_is_said_before_the_run() -> None:
+    with pytest.raises(RefinerNotChosen):
+        request_from(FORM | {"txt2img_enable-checkbox": True, "txt2img_checkpoint": None})
+
+
+def test_the_other_tabs_fields_are_its_own() -> None:
+    asked = request_from(FORM | {"img2img_prompt": "a boat", "img2img_steps": 3}, "img2img")
+    assert (asked.prompt, asked.steps, asked.checkpoint) == ("a boat", 3, ASKED.checkpoint)
+    assert "img2img_prompt" in values_from({"prompt": "a"}, "img2img")

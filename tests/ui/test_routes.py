@@ -290,8 +290,21 @@ def test_none_of_this_is_in_the_api_document(app: Any) -> None:
     assert [path for path in app.app.openapi()["paths"] if path.startswith("/internal")] == []
 
 
-def test_what_the_page_has_no_controls_for_is_said(client: TestClient) -> None:
+def test_a_pasted_infotext_fills_hires_fix_and_a_plain_one_unticks_it(client: TestClient) -> None:
     plain = "a cat\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64"
-    for text, notes in ((plain, 0), (f"{plain}, Denoising strength: 0.5, Hires upscale: 2", 1)):
-        found = client.post("/internal/infotext", json={"text": text}, headers={"x-maple-language": "en"}).json()
-        assert sum("Hires" in note for note in found["notes"]) == notes
+    found = client.post("/internal/infotext", json={"text": plain}).json()["values"]
+    assert (found["txt2img_hr-checkbox"], found["txt2img_enable-checkbox"]) == (False, False)
+    text = f"{plain}, Denoising strength: 0.5, Hires upscale: 1.5, Hires upscaler: Lanczos"
+    found = client.post("/internal/infotext", json={"text": text}).json()["values"]
+    assert found["txt2img_hr-checkbox"] is True
+    assert (found["txt2img_hr_upscaler"], found["txt2img_hr_scale"], found["txt2img_denoising_strength"]) == (
+        "Lanczos",
+        1.5,
+        0.5,
+    )
+    other = client.post("/internal/infotext?tab=img2img", json={"text": text}).json()["values"]
+    assert [id for id in other if not id.startswith("img2img_")] == []
+
+
+def test_upscalers_are_among_the_choices(client: TestClient) -> None:
+    assert client.get("/internal/choices").json()["upscalers"][:2] == ["Latent", "Latent (antialiased)"]

@@ -100,6 +100,24 @@ class Saving:
     save_mask_composite: Annotated[
         bool, Control("For inpainting, save a masked composite", a1111="save_mask_composite")
     ] = False
+    save_selected_only: Annotated[
+        bool, Control('When using "Save" button, only save a single selected image', a1111="save_selected_only")
+    ] = True
+    save_write_log_csv: Annotated[
+        bool, Control('Write log.csv when saving images using "Save" button', a1111="save_write_log_csv")
+    ] = True
+    use_save_to_dirs_for_ui: Annotated[
+        bool, Control('When using "Save" button, save images to a subdirectory', a1111="use_save_to_dirs_for_ui")
+    ] = False
+    grid_zip_filename_pattern: Annotated[
+        str,
+        Control(
+            "Archive filename pattern",
+            a1111="grid_zip_filename_pattern",
+            locked=True,
+            info="empty: [datetime]_[[model_name]]_[seed]-[seed_last]",
+        ),
+    ] = ""
     save_to_dirs: Annotated[bool, Control("Save images to a subdirectory", a1111="save_to_dirs")] = True
     grid_save_to_dirs: Annotated[bool, Control("Save grids to a subdirectory", a1111="grid_save_to_dirs")] = True
     directories_filename_pattern: Annotated[
@@ -149,6 +167,9 @@ class Paths:
     outdir_img2img_grids: Annotated[
         str, Control("Output directory for img2img grids", a1111="outdir_img2img_grids", locked=True)
     ] = "outputs/img2img-grids"
+    outdir_save: Annotated[
+        str, Control("Directory for saving images using the Save button", a1111="outdir_save", locked=True)
+    ] = "log/images"
     outdir_init_images: Annotated[
         str, Control("Directory for saving init images when using img2img", a1111="outdir_init_images", locked=True)
     ] = "outputs/init-images"
@@ -193,6 +214,40 @@ class Model:
             info="ignore last layers of CLIP network; 1 ignores none, 2 ignores one layer",
         ),
     ] = 1
+    sdxl_clip_l_skip: Annotated[
+        bool,
+        Control(
+            "Clip skip SDXL",
+            a1111="sdxl_clip_l_skip",
+            info="clip skip counts for the first text encoder of SDXL too; no effect on SD 1.5",
+        ),
+    ] = False
+    sdxl_crop_top: Annotated[
+        int, Control("crop top coordinate", lo=0, hi=16384, a1111="sdxl_crop_top", info="what SDXL is told")
+    ] = 0
+    sdxl_crop_left: Annotated[
+        int, Control("crop left coordinate", lo=0, hi=16384, a1111="sdxl_crop_left", info="what SDXL is told")
+    ] = 0
+    sdxl_refiner_low_aesthetic_score: Annotated[
+        float,
+        Control(
+            "SDXL low aesthetic score",
+            lo=0,
+            hi=10,
+            a1111="sdxl_refiner_low_aesthetic_score",
+            info="used for refiner model negative prompt",
+        ),
+    ] = 2.5
+    sdxl_refiner_high_aesthetic_score: Annotated[
+        float,
+        Control(
+            "SDXL high aesthetic score",
+            lo=0,
+            hi=10,
+            a1111="sdxl_refiner_high_aesthetic_score",
+            info="used for refiner model prompt",
+        ),
+    ] = 6.0
     tiling: Annotated[bool, Control("Tiling", a1111="tiling", infotext="Tiling", info="produce a tileable picture")] = (
         False
     )
@@ -448,6 +503,25 @@ class Sampling:
             info="rounds timesteps; may change existing seeds",
         ),
     ] = False
+    noise_schedule: Annotated[
+        str,
+        Control(
+            "Noise schedule for sampling",
+            choices=("Default", "Zero Terminal SNR"),
+            a1111="sd_noise_schedule",
+            infotext="Noise Schedule",
+            info="for use with zero terminal SNR trained models; those that say so themselves need no setting",
+        ),
+    ] = "Default"
+    prediction_type: Annotated[
+        str,
+        Control(
+            "Prediction type",
+            choices=("Automatic", "Epsilon", "V-prediction"),
+            infotext="Prediction type",
+            info="what the checkpoint predicts; Automatic = as the file says, else epsilon",
+        ),
+    ] = "Automatic"
     use_old_scheduling: Annotated[
         bool,
         Control(
@@ -635,6 +709,9 @@ class InfotextSettings:
     add_vae_name: Annotated[bool, Control("Add VAE name to infotext", a1111="add_vae_name_to_info")] = True
     add_vae_hash: Annotated[bool, Control("Add VAE hash to infotext", a1111="add_vae_hash_to_info")] = True
     add_version: Annotated[bool, Control("Add program version to infotext", a1111="add_version_to_infotext")] = True
+    add_user_name: Annotated[
+        bool, Control("Add user name to infotext when authenticated", a1111="add_user_name_to_info")
+    ] = False
     disregard_model: Annotated[
         bool,
         Control(
@@ -812,6 +889,20 @@ class Page:
         bool, Control("Show generation progress in window title.", a1111="show_progress_in_title")
     ] = True
     return_grid: Annotated[bool, Control("Show grid in gallery", a1111="return_grid")] = True
+    hires_show_sampler: Annotated[
+        bool, Control("Hires fix: show hires checkpoint and sampler selection", a1111="hires_fix_show_sampler")
+    ] = False
+    hires_show_prompts: Annotated[
+        bool, Control("Hires fix: show hires prompt and negative prompt", a1111="hires_fix_show_prompts")
+    ] = False
+    hires_insert: Annotated[
+        bool,
+        Control(
+            "Insert [✨ Upscale] results to gallery",
+            a1111="hires_button_gallery_insert",
+            info="off: the upscaled picture takes the place of the one it was made from",
+        ),
+    ] = False
     disable_token_counters: Annotated[
         bool, Control("Disable prompt token counters", a1111="disable_token_counters", restart=True)
     ] = False

@@ -6,9 +6,10 @@ Override entries are A1111's: "Clip skip: 2" is a label of an infotext and a val
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from webui.domain import GenerationRequest
+from webui.domain import GenerationRequest, Hires, Refiner
 from webui.domain.errors import BadInput
 from webui.gallery.infotext import pasted_overrides
+from webui.ui.accordions import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULE
 
 QUICK = {"setting_sd_model_checkpoint": "checkpoint", "setting_sd_vae": "vae"}
 QUICK_WHOLES = {"setting_CLIP_stop_at_last_layers": "clip_skip"}
@@ -38,6 +39,24 @@ VARIATION_WHOLES = {
 VARIATION_NUMBERS = {"subseed_strength": "subseed_strength"}
 """These two count only while Extra is ticked."""
 
+HIRES_TEXTS = {
+    "txt2img_hr_upscaler": "upscaler",
+    "hr_checkpoint": "checkpoint",
+    "hr_sampler": "sampler",
+    "hr_scheduler": "schedule",
+    "hires_prompt": "prompt",
+    "hires_neg_prompt": "negative_prompt",
+}
+HIRES_WHOLES = {
+    "txt2img_hires_steps": "steps",
+    "txt2img_hr_resize_x": "width",
+    "txt2img_hr_resize_y": "height",
+}
+HIRES_NUMBERS = {"txt2img_denoising_strength": "denoising_strength", "txt2img_hr_scale": "scale"}
+SAME = "Use same "
+"""How the entries begin that stand for what the first pass has."""
+HIRES_SAME = {"hr_checkpoint": SAME_CHECKPOINT, "hr_sampler": SAME_SAMPLER, "hr_scheduler": SAME_SCHEDULE}
+
 NAMED = {"model.clip_skip": "clip_skip", "model.vae": "vae", "model.checkpoint": "checkpoint", "model.tiling": "tiling"}
 """Settings that a request names itself: an override of one takes that field's place."""
 
@@ -48,10 +67,17 @@ class FieldNotANumber(BadInput):
     key: ClassVar[str] = "field_not_a_number"
 
 
+class RefinerNotChosen(BadInput):
+    """The refiner is on and has no checkpoint."""
+
+    key: ClassVar[str] = "refiner_not_chosen"
+
+
 def request_from(values: Mapping[str, Any], tab: str = "txt2img") -> GenerationRequest:
-    """The request the form of a tab describes. Empty number boxes take the request's default. Raises FieldNotANumber.
+    """The request the form of a tab describes. Empty number boxes take the request's default.
 
     Ranges and names are not looked at here; `Intake.accept` does that for every way in.
+    Raises FieldNotANumber, RefinerNotChosen.
     """
     own = _of(values, tab)
     found: dict[str, Any] = _strings(values, QUICK) | _numbers(values, QUICK_WHOLES, whole=True)
@@ -63,7 +89,30 @@ def request_from(values: Mapping[str, Any], tab: str = "txt2img") -> GenerationR
     for key, field in NAMED.items():
         if key in overrides:
             found[field] = overrides.pop(key)
+    if tab == "txt2img" and values.get("txt2img_hr-checkbox"):
+        found["hires"] = hires_from(values)
+    if own.get("enable-checkbox"):
+        found["refiner"] = refiner_from(own)
     return GenerationRequest(**found, styles=tuple(_texts(own.get("styles"))), overrides=overrides)
+
+
+def hires_from(values: Mapping[str, Any]) -> Hires:
+    """The second pass as the form has it, ticked or not. Raises FieldNotANumber."""
+    found: dict[str, Any] = {
+        field: "" if text.startswith(SAME) and id in HIRES_SAME else text
+        for id, field in HIRES_TEXTS.items()
+        if (text := str(values.get(id) or ""))
+    }
+    found |= _numbers(values, HIRES_WHOLES, whole=True) | _numbers(values, HIRES_NUMBERS, whole=False)
+    return Hires(**found)
+
+
+def refiner_from(own: Mapping[str, Any]) -> Refiner:
+    """The refiner of a tab's own values. Raises RefinerNotChosen, FieldNotANumber."""
+    checkpoint = own.get("checkpoint")
+    if not checkpoint or checkpoint == "None":
+        raise RefinerNotChosen
+    return Refiner(checkpoint=str(checkpoint), **_numbers(own, {"switch_at": "switch_at"}, whole=False))
 
 
 def _of(values: Mapping[str, Any], tab: str) -> dict[str, Any]:
@@ -108,4 +157,22 @@ def values_from(found: Mapping[str, Any], tab: str = "txt2img") -> dict[str, Any
             or max(found.get("seed_resize_width", 0), found.get("seed_resize_height", 0)) > 0
         )
         shown["subseed_show"] = bool(varied)
-    return {f"{tab}_{id}": value for id, value in shown.items()}
+    if "refiner" in found:
+        shown |= _refiner_shown(found["refiner"])
+    return {f"{tab}_{id}": value for id, value in shown.items()} | (
+        _hires_shown(found["hires"]) if tab == "txt2img" and "hires" in found else {}
+    )
+
+
+def _hires_shown(hires: Hires | None) -> dict[str, Any]:
+    if hires is None:
+        return {"txt2img_hr-checkbox": False}
+    tables = HIRES_TEXTS | HIRES_WHOLES | HIRES_NUMBERS
+    shown = {id: getattr(hires, field) or HIRES_SAME.get(id, getattr(hires, field)) for id, field in tables.items()}
+    return {"txt2img_hr-checkbox": True, **shown}
+
+
+def _refiner_shown(refiner: Refiner | None) -> dict[str, Any]:
+    if refiner is None:
+        return {"enable-checkbox": False}
+    return {"enable-checkbox": True, "checkpoint": refiner.checkpoint, "switch_at": refiner.switch_at}

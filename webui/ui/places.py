@@ -65,14 +65,14 @@ PLACES: tuple[Place, ...] = (
     ),
     *_places("txt2img_extra_tabs", "txt2img_generation_tab txt2img_settings txt2img_results"),
     *_places("txt2img_settings", "sampler_selection_txt2img txt2img_sampling txt2img_scheduler txt2img_steps"),
-    *_places("txt2img_settings", "txt2img_accordions", built=False),
+    *_places("txt2img_settings", "txt2img_accordions"),
     *_places(
         "txt2img_accordions",
-        "txt2img_hr txtimg_hr_finalres txt2img_hr_upscaler txt2img_hires_steps txt2img_denoising_strength"
-        " txt2img_hr_scale txt2img_hr_resize_x txt2img_hr_resize_y hr_checkpoint hr_sampler hr_scheduler"
-        " hires_prompt hires_neg_prompt txt2img_enable txt2img_checkpoint txt2img_checkpoint_refresh"
-        " txt2img_switch_at",
-        built=False,
+        "txt2img_hr txt2img_hr-checkbox txtimg_hr_finalres txt2img_hr_upscaler txt2img_hires_steps"
+        " txt2img_denoising_strength txt2img_hr_scale txt2img_hr_resize_x txt2img_hr_resize_y"
+        " txt2img_hires_fix_row_sampler hr_checkpoint hr_sampler hr_scheduler txt2img_hires_fix_row_prompts"
+        " hires_prompt hires_neg_prompt txt2img_enable txt2img_enable-checkbox txt2img_checkpoint"
+        " txt2img_checkpoint_refresh txt2img_switch_at",
     ),
     *_places(
         "txt2img_settings",

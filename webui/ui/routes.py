@@ -389,10 +389,10 @@ def _form(router: APIRouter, services: Services) -> None:
             found = await run_in_threadpool(metadata.read_picture, await uploaded(request))
             items = [{"key": key, "text": text} for key, text in found.items.items()]
             notes = [say("picture_damaged", language(request), reason=found.damaged)] if found.damaged else []
-            told = _read(services, found.infotext, language(request), tab)
+            told = _read(services, found.infotext, tab)
             return {"infotext": "", **told, "items": items, "notes": [*notes, *told.get("notes", [])]}
         text = await _text(request)
-        return _read(services, text or _last(services, owner_of(request)), language(request), tab) or None
+        return _read(services, text or _last(services, owner_of(request)), tab) or None
 
 
 async def _text(request: Request) -> str:
@@ -415,7 +415,7 @@ def _last(services: Services, owner: str) -> str:
     return ""
 
 
-def _read(services: Services, text: str, tongue: str, tab: str) -> dict[str, Any]:
+def _read(services: Services, text: str, tab: str) -> dict[str, Any]:
     """{"infotext", "values" by element id, "overrides" as entries, "notes"}; {} for no text."""
     if not text.strip():
         return {}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from webui.ui import generation
+from webui.ui.accordions import accordions
 from webui.ui.generation import Offered
 from webui.ui.gradio6 import gr
 from webui.ui.parts import tool
@@ -23,6 +24,7 @@ def txt2img(offered: Offered, shared: Sequence[Any]) -> list[Any]:
 
 def _settings(offered: Offered) -> list[Any]:
     sampling = generation.sampling(TAB, offered)
+    opened = accordions(TAB, offered)
     tiling = generation.tiling(TAB)
     with gr.Row(elem_id="txt2img_dimensions", elem_classes=["dimensions"], equal_height=False):
         with gr.Column(elem_id="txt2img_column_size", scale=4, min_width=200):
@@ -33,4 +35,4 @@ def _settings(offered: Offered) -> list[Any]:
     cfg = generation.cfg(TAB)
     seeds = generation.seeds(TAB)
     overrides = generation.overrides(TAB)
-    return [*sampling, *tiling, *sides, *batch, *cfg, *seeds, *overrides]
+    return [*sampling, *opened, *tiling, *sides, *batch, *cfg, *seeds, *overrides]

@@ -92,11 +92,30 @@
     return lists;
   }
 
-  /** The drop-downs of one tab alone: its styles. */
+  /** The drop-downs of one tab alone: styles, and what a second pass or a refiner can use. */
   function own(tab, now) {
-    const styles = lists.styles.map((style) => style.name);
-    return { [`${tab}_styles`]: choice(styles, (now[`${tab}_styles`] || []).filter((name) => styles.includes(name))) };
+    const names = lists.styles.map((style) => style.name);
+    const checkpoints = lists.checkpoints.map((model) => model.title);
+    const refiner = `${tab}_checkpoint`;
+    const shall = {
+      [`${tab}_styles`]: choice(names, (now[`${tab}_styles`] || []).filter((name) => names.includes(name))),
+      [refiner]: choice(checkpoints, nearest(checkpoints, now[refiner], null)),
+    };
+    if (tab !== "txt2img") return shall;
+    const second = { hr_checkpoint: checkpoints, hr_sampler: lists.samplers, hr_scheduler: lists.schedules };
+    for (const [id, same] of Object.entries(maple.accordions.SAME)) {
+      const list = choice(second[id], nearest(second[id], now[id], same));
+      list.choices.unshift([maple.language.word(same), same]);
+      shall[id] = list;
+    }
+    shall.txt2img_hr_upscaler = choice(lists.upscalers, nearest(lists.upscalers, now.txt2img_hr_upscaler, lists.upscalers[0]));
+    return shall;
   }
+
+  // The entries that stand for "the same" are in the page's language.
+  document.addEventListener("maple:language", () => maple.attempt(async () => {
+    if (lists) await write("txt2img", own("txt2img", await read("txt2img")));
+  }));
 
   /** Put a model's own size, sampler and CFG into fields nobody has set. */
   async function offer(title, { quietly = false } = {}) {
@@ -218,7 +237,7 @@
   for (const type of ["input", "change", "pointerup"]) maple.onTab(type, "#tab_{t}", keepSoon);
   document.addEventListener("maple:form", (event) => keepSoon(event.detail.tab));
 
-  maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, typed, get lists() { return lists; }, get ready() { return ready; } };
+  maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, refresh, typed, get lists() { return lists; }, get ready() { return ready; } };
 
   maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
     await refreshLists({ first: true });
