@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -54,7 +55,7 @@ BATCH = BatchPlace(
     ("prompt", "a_red_cat,_(best_1.2)"), ("prompt_no_styles", "a red cat"), ("prompt_spaces", "a red cat, (best_1.2)"),
     ("prompt_words", "a red cat best 1 2"), ("batch_number", "2"), ("batch_size", "2"), ("generation_number", "6"),
     ("hasprompt<CAT|none><dog|no dog>", "catno_dog"), ("clip_skip", "2"), ("user", "某人"), ("vae_filename", "kl-f8"),
-    ("none", ""), ("image_hash<6>", hashlib.sha256(IMAGE.tobytes()).hexdigest()[:6]),
+    ("basename", "img"), ("none", ""), ("image_hash<6>", hashlib.sha256(IMAGE.tobytes()).hexdigest()[:6]),
     ("image_hash", hashlib.sha256(IMAGE.tobytes()).hexdigest()),
 ])  # fmt: skip
 def test_every_token_gives_what_a1111_gives(token: str, expected: str):
@@ -65,6 +66,12 @@ def test_every_token_was_tried_above():
     (mark,) = test_every_token_gives_what_a1111_gives.pytestmark  # type: ignore[attr-defined]
     names = {token.split("<")[0].lower() for token, _ in mark.args[1]}
     assert names | {"denoising"} == set(TOKENS)
+
+
+def test_a_name_for_many_pictures_leaves_out_what_counts_within_a_run():
+    batch = replace(BATCH, archive=True, basename="源图.png")
+    pattern = "a-[batch_number]-[generation_number]-[seed_last]-[basename]"
+    assert filled(pattern, facts(batch=batch)) == "-125-源图.png"
 
 
 def test_a_time_zone_moves_the_clock():

@@ -51,6 +51,10 @@ class BatchPlace:
     style_prompts: tuple[str, ...] = ()
     """The positive prompts of those styles."""
     user: str = ""
+    archive: bool = False
+    """A name for several pictures together: tokens that count within the run are left out."""
+    basename: str = ""
+    """[basename]: the name of the file a picture was made from (Extras), "grid" for grids."""
     started: datetime | None = None
     """When the job began: [job_timestamp]."""
 
@@ -178,13 +182,13 @@ def _seed_last(facts: NameFacts) -> Replacement:
 
 
 def _batch_number(facts: NameFacts) -> Replacement:
-    return NOTHING if facts.batch.size == 1 else facts.batch.index + 1
+    return NOTHING if facts.batch.size == 1 or facts.batch.archive else facts.batch.index + 1
 
 
 def _generation_number(facts: NameFacts) -> Replacement:
     batch = facts.batch
     alone = batch.size == 1 and batch.count == 1
-    return NOTHING if alone else batch.iteration * batch.size + batch.index + 1
+    return NOTHING if alone or batch.archive else batch.iteration * batch.size + batch.index + 1
 
 
 def _image_hash(facts: NameFacts, length: str = "") -> str:
@@ -204,6 +208,7 @@ def _full_prompt_hash(facts: NameFacts, length: str = "") -> str:
 
 
 PLAIN: Mapping[str, Callable[[NameFacts], Replacement]] = {
+    "basename": lambda facts: facts.part(facts.batch.basename) or "img",
     "seed": lambda facts: facts.fields.seed,
     "seed_first": lambda facts: facts.batch.seeds[0] if facts.batch.seeds else facts.fields.seed,
     "seed_last": _seed_last,

@@ -309,6 +309,22 @@ def read(text: str) -> Infotext:
     return Infotext(prompt="\n".join(prompt), negative="\n".join(negative), fields=fields)
 
 
+def facts_of(infotext: Infotext) -> InfotextFields:
+    """A text that was read as the fields file names are made of; what it does not tell is at its default."""
+    told = infotext.fields
+    wholes = {"steps": "Steps", "seed": "Seed", "width": "Size-1", "height": "Size-2", "clip_skip": "Clip skip"}
+    found: dict[str, Any] = {name: _number(told.get(label), int) for name, label in wholes.items()}
+    found |= {name: _number(told.get(label), float) for name, label in
+              {"cfg_scale": "CFG scale", "denoising_strength": "Denoising strength"}.items()}  # fmt: skip
+    found |= {"model": told.get("Model"), "model_hash": told.get("Model hash"), "vae": told.get("VAE"),
+              "schedule": told.get("Schedule type"), "sampler": told.get("Sampler")}  # fmt: skip
+    return InfotextFields(
+        prompt=infotext.prompt,
+        negative=infotext.negative,
+        **{name: value for name, value in found.items() if value is not None},
+    )
+
+
 # --- from a text back to the form ------------------------------------------------------------------------------------
 
 DEFAULTS = {

@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -14,12 +15,13 @@ from webui.domain.result import Artifact
 from webui.gallery.blobs import Blobs
 from webui.gallery.filenames import BatchPlace, FolderNumbers, NameFacts, Sanitizing, filled, fitted, subfolder
 from webui.gallery.files import PictureNotSaved, disk_errors, publish, write_beside, write_synced, write_whole
-from webui.gallery.infotext import InfotextFields
+from webui.gallery.infotext import InfotextFields, facts_of, read
 from webui.gallery.metadata import MEDIA_TYPES, Encoded, embed
 from webui.settings import Paths, Settings
 
 SERVED = frozenset({*(f".{ending}" for ending in MEDIA_TYPES), ".gif", ".txt"})
 """Endings of files that are served from output folders: pictures and their texts."""
+ARCHIVE = "[datetime]_[[model_name]]_[seed]-[seed_last]"
 PRUNE_SECONDS = 3600.0
 KIND = re.compile(r"[a-z0-9]+")
 
@@ -95,6 +97,53 @@ class Gallery:
         if now.saving.export_for_4chan and not grid:
             self._export_small(image, path, made, infotext, now)
         return _artifact(path, image, made, fields, infotext, grid=grid, saved=True)
+
+    def save_again(self, artifact: Artifact, *, batch: BatchPlace | None = None) -> Path | None:
+        """A finished picture's file once more in `outdir_save`, byte for byte, under a number of that folder.
+
+        That is A1111's Save button. None when the picture is no longer there. Raises DiskFull or PictureNotSaved.
+        """
+        real = self.within(artifact.path)
+        if real is None:
+            return None
+        now, fields = self._settings(), facts_of(read(artifact.infotext))
+        with Image.open(real) as image:
+            facts = NameFacts(
+                fields=fields, image=image, batch=batch or BatchPlace(), sanitizing=self._sanitizing,
+                max_words=now.saving.directories_max_prompt_words,
+            )  # fmt: skip
+            # [image_hash] asks for the pixels while the file is open.
+            name = _decoration(facts, now, grid=artifact.grid)
+            below = subfolder(now.saving.directories_filename_pattern, facts)
+        folder = self.kept_folder / below if now.saving.use_save_to_dirs_for_ui else self.kept_folder
+        made = Encoded(data=real.read_bytes(), format=real.suffix.lstrip("."))
+        with disk_errors(folder, len(made.data)):
+            folder.mkdir(parents=True, exist_ok=True)
+            path = self._placed(folder, name, made, now, grid=artifact.grid)
+            if now.infotext.save_txt and artifact.infotext:
+                write_whole(path.with_suffix(".txt"), f"{artifact.infotext}\n".encode())
+            self._numbers.settle(folder)
+        return path
+
+    @property
+    def kept_folder(self) -> Path:
+        """Where the Save button puts pictures, their log and archives: `outdir_save`."""
+        paths = self._settings().paths
+        return self._root / Path(paths.outdir_save or Paths().outdir_save).expanduser()
+
+    def archive_name(self, artifacts: Sequence[Artifact], *, user: str = "") -> str:
+        """The name of a zip of these pictures, without its ending: `grid_zip_filename_pattern` filled."""
+        pictures = [artifact for artifact in artifacts if not artifact.grid] or list(artifacts)
+        first, now = pictures[0], self._settings()
+        place = BatchPlace(
+            size=len(pictures), count=1, seeds=tuple(each.seed for each in pictures), user=user, archive=True
+        )
+        fields = replace(facts_of(read(first.infotext)), seed=first.seed)
+        facts = NameFacts(
+            fields=fields, image=Image.new("1", (first.width, first.height)), batch=place, sanitizing=self._sanitizing
+        )
+        name = filled(now.saving.grid_zip_filename_pattern or ARCHIVE, facts)
+        return fitted(name, ending=".zip", how=self._sanitizing) or "pictures"
 
     def blob(
         self,
