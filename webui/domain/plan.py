@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webui.domain.model import ModelRecord
-from webui.domain.request import GenerationRequest, NoiseSource
+from webui.domain.request import GenerationRequest, Init, NoiseSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,8 @@ class Picture:
     hires_prompt: str = ""
     hires_negative: str = ""
     """Of the second pass, when there is one."""
+    init: str = ""
+    """Blob id of the picture it starts from, in img2img."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +57,13 @@ class Pass:
     stages: tuple[Stage, ...]
     noise_source: NoiseSource = NoiseSource.GPU
     enlarge: Enlarge | None = None
-    """None: from noise alone."""
+    """None: from noise alone, or from `init`."""
+    init: Init | None = None
+    """How a pass starts from its pictures' `init` (img2img)."""
     denoising_strength: float = 1.0
     """How much of the picture a pass starts from is noise."""
+    whole_steps: bool = True
+    """Of a pass that starts from a picture: all `steps` are walked, not the share that is noise."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     """Every sampler and schedule option, resolved: eta_ancestral, s_churn, ensd, rho, beta_alpha, ..."""
 

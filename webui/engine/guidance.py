@@ -5,11 +5,14 @@ Liu et al. 2022, "Compositional Visual Generation"). What has unequal token coun
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from webui.domain.errors import BadInput
+from webui.engine.blend import Blend
 from webui.engine.types import COND, UNCOND, Call, Denoise, Encoded, Guided, StepContext
 
 Parts = Sequence[tuple[Encoded, float]]
@@ -28,6 +31,12 @@ Switch = Callable[[Tensor, StepContext], tuple[Denoise, Conditioning] | None]
 """(sigma (batch,), where the next call stands) → what to ask from now on, or None to go on as before."""
 
 
+class AndWithPicture(BadInput):
+    """AND in a prompt for an instruct-pix2pix checkpoint, whose guidance has no place for a second part."""
+
+    key = "and_with_picture"
+
+
 class Guidance:
     """A `Guided` that counts its calls. `uncond` is the last negative answer; see `guided`."""
 
@@ -44,8 +53,14 @@ class Guidance:
         on_call: Callable[[StepContext], None] | None,
         wrap_guided: Callable[[Guided], Guided] | None,
         switch: Switch | None,
+        blend: Blend | None,
+        concat: Tensor | None,
+        image_cfg_scale: float | None,
     ) -> None:
         self._switch = switch
+        self._blend = blend
+        self._concat = concat
+        self._image_cfg_scale = image_cfg_scale
         self._denoise = denoise
         self._conditioning = conditioning
         self._cfg_scale = cfg_scale
@@ -72,8 +87,17 @@ class Guidance:
             self._on_call(self.context)
         if self._switch is not None and (other := self._switch(sigma, self.context)) is not None:
             self._denoise, self._conditioning = other
-        answer = self._answer(x, sigma)
+        answer = self._answer(x, sigma) if self._blend is None else self._blended(self._blend, x, sigma)
         self.call += 1
+        return answer
+
+    def _blended(self, blend: Blend, x: Tensor, sigma: Tensor) -> Tensor:
+        """k-samplers have the answer blended; timestep samplers what the model sees: its noise is then theirs."""
+        if self.level is None:
+            return blend.at(self._answer(x, sigma), sigma[0])
+        seen = blend.seen(x, sigma, self.level(sigma[:1])[0])
+        answer = self._answer(seen, sigma) + (x - seen)
+        self.uncond = self.uncond + (x - seen)
         return answer
 
     @property
@@ -84,13 +108,15 @@ class Guidance:
 
     def _joined(self, x: Tensor, sigma: Tensor) -> Tensor:
         prompts, negatives = self._conditioning.at(self.call)
+        if self._image_cfg_scale is not None and self._concat is not None:
+            return self._edited(x, sigma, prompts, negatives, self._concat, self._image_cfg_scale)
         calls = _cond_calls(x, sigma, prompts)
         skipped = self._skips_uncond(sigma)
         scale = 1.0 if skipped else self._cfg_scale
         needed = not skipped and (self.keep_uncond or _uncond_counts(prompts, scale))
         if needed:
             calls += _uncond_calls(x, sigma, negatives)
-        answers = self._denoise(calls, self.context)
+        answers = self._denoise(_beside(calls, self._concat), self.context)
         of = list(zip(calls, answers, strict=True))
         if needed:
             base = _gathered(x, [(call.rows, answer) for call, answer in of if call.role == UNCOND])
@@ -103,6 +129,27 @@ class Guidance:
                 rows = list(call.rows)
                 joined[rows] += (answer - base[rows]) * (call.weight * scale)
         return joined
+
+    def _edited(
+        self, x: Tensor, sigma: Tensor, prompts: Sequence[Parts], negatives: Sequence[Encoded], concat: Tensor,
+        image_scale: float,
+    ) -> Tensor:  # fmt: skip
+        """Guidance towards the prompt and, apart from it, towards the picture (Brooks et al. 2023, "InstructPix2Pix",
+        equation 3). Raises AndWithPicture.
+        """
+        if any(len(parts) > 1 for parts in prompts):
+            raise AndWithPicture()
+        told, shown = _cond_calls(x, sigma, prompts), _uncond_calls(x, sigma, negatives)
+        calls = [*_beside(told, concat), *_beside(shown, concat), *_beside(shown, torch.zeros_like(concat))]
+        answers = self._denoise(calls, self.context)
+        ends = len(told), len(told) + len(shown)
+        groups = answers[: ends[0]], answers[ends[0] : ends[1]], answers[ends[1] :]
+        rows = [call.rows for call in told], [call.rows for call in shown], [call.rows for call in shown]
+        prompt, picture, plain = (
+            _gathered(x, list(zip(which, group, strict=True))) for which, group in zip(rows, groups, strict=True)
+        )
+        self.uncond = plain
+        return plain + self._cfg_scale * (prompt - picture) + image_scale * (picture - plain)
 
     def _skips_uncond(self, sigma: Tensor) -> bool:
         """Early steps, and below a sigma every second call (or all): guidance is left out, as A1111 does."""
@@ -138,12 +185,16 @@ def guided(
     wrap_denoise: Callable[[Denoise], Denoise] | None = None,
     wrap_guided: Callable[[Guided], Guided] | None = None,
     switch: Switch | None = None,
+    blend: Blend | None = None,
+    concat: Tensor | None = None,
+    image_cfg_scale: float | None = None,
 ) -> Guidance:
     """Guidance for one batch and one pass; make a new one for each.
 
     Options: s_min_uncond, s_min_uncond_all, skip_early_cond. `on_call` is told before each evaluation and may raise
-    to end the sampling; `switch` may hand over to another model (the refiner). At cfg_scale 1 the negative prompt has
-    no weight left and is not asked.
+    to end the sampling; `switch` may hand over to another model (the refiner); `blend` keeps what a mask leaves alone;
+    `concat` (batch, k, h, w) goes beside x into inpainting and pix2pix models; `image_cfg_scale` is the latter's. At
+    cfg_scale 1 the negative prompt has no weight left and is not asked.
     """
 
     def wrapped(asked: Denoise) -> Denoise:
@@ -164,7 +215,18 @@ def guided(
         on_call=on_call,
         wrap_guided=wrap_guided,
         switch=switched if switch else None,
+        blend=blend,
+        concat=concat,
+        # At 1 the picture is no direction of its own: the usual guidance, with which AND works.
+        image_cfg_scale=None if image_cfg_scale == 1 else image_cfg_scale,
     )
+
+
+def _beside(calls: Sequence[Call], concat: Tensor | None) -> list[Call]:
+    """The calls with their pictures' further channels."""
+    if concat is None:
+        return list(calls)
+    return [replace(call, extras={**call.extras, "concat": concat[list(call.rows)]}) for call in calls]
 
 
 def _uncond_counts(prompts: Sequence[Parts], scale: float) -> bool:

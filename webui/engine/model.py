@@ -3,7 +3,7 @@
 `load_model` makes one from a record; `cache.ModelCache` keeps it. Not thread-safe by itself: hold the device's lease.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +14,19 @@ import yaml
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
-from webui.domain.errors import NotANumber
+from webui.domain.errors import BadInput, NotANumber
 from webui.domain.model import Family, ModelRecord
 from webui.engine import vae as vae_room
 from webui.engine.device import Precision, out_of_memory
-from webui.engine.families import configured, sd1
-from webui.engine.families.parts import Parts
-from webui.engine.loading import OnProgress, empty_text_encoder, empty_unet, fill, text_names, unet_names
+from webui.engine.families import configured
+from webui.engine.families.parts import Framing, Parts
+from webui.engine.loading import OnProgress, empty_text_encoder, empty_unet, fill, unet_names
 from webui.engine.patches import Patch
-from webui.engine.prediction import Prediction, scaled_linear_alphas, zero_terminal_snr
-from webui.engine.types import COND, Call, StepContext
+from webui.engine.prediction import Prediction, scaled_linear_alphas, stretched
+from webui.engine.text import EmbeddingVectors, TextEncoder, encode_all
+from webui.engine.types import COND, Call, Encoded, StepContext
 from webui.engine.weights import Weights, open_weights
 from webui.prompt.tokens import ClipTokenizer
 
@@ -43,7 +44,8 @@ class LoadedModel:
     device: torch.device
     precision: Precision
     prediction: Prediction
-    text_encoder: CLIPTextModel
+    texts: tuple[TextEncoder, ...]
+    """In the order their states stand side by side."""
     tokenizer: ClipTokenizer
     unet: UNet2DConditionModel
     vae: AutoencoderKL | None
@@ -51,7 +53,8 @@ class LoadedModel:
     """The external VAE in use, None for the checkpoint's own."""
     latent_channels: int = 4
     factor: int = 8
-    scale: float = sd1.SCALE
+    scale: float = 1.0
+    """Latents are the VAE's times this."""
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview_state: dict[Any, Any] = field(default_factory=dict)
     """What `preview` has worked out or loaded for this model."""
@@ -72,6 +75,21 @@ class LoadedModel:
         return self.unet.conv_in.weight.dtype
 
     @property
+    def text_encoder(self) -> CLIPTextModel | CLIPTextModelWithProjection:
+        """The first text encoder."""
+        return self.texts[0].module
+
+    @property
+    def text_encoder_2(self) -> CLIPTextModel | CLIPTextModelWithProjection | None:
+        """The second one, where there are two."""
+        return self.texts[1].module if len(self.texts) > 1 else None
+
+    @property
+    def text_widths(self) -> dict[str, int]:
+        """Width of a word's vector by text encoder: what an embedding must fit."""
+        return {each.name: each.width for each in self.texts}
+
+    @property
     def native_size(self) -> tuple[int, int]:
         """(width, height) in pixels it was trained at."""
         return self.parts.native_size
@@ -80,6 +98,25 @@ class LoadedModel:
     def has_vae(self) -> bool:
         """Whether the checkpoint carries a VAE of its own."""
         return self.parts.vae is not None
+
+    def told(self, framing: Framing, role: str) -> tuple[float, ...]:
+        """The numbers this family is told of a picture beside its text; none for Stable Diffusion 1."""
+        return self.parts.numbers(framing, role) if self.parts.numbers else ()
+
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        role: str,
+        *,
+        framing: Framing,
+        embeddings: Mapping[str, EmbeddingVectors] | None = None,
+        **options: Any,
+    ) -> list[Encoded]:
+        """What the network is told by each text; those of one call are encoded together. See `text.encode_all`."""
+        return encode_all(
+            texts, role, self.texts, self.tokenizer, embeddings=embeddings, numbers=self.told(framing, role),
+            zero_empty_negative=self.parts.zero_empty_negative, **options,
+        )  # fmt: skip
 
     @torch.no_grad()
     def denoise(self, calls: Sequence[Call], context: StepContext) -> list[Tensor]:
@@ -92,15 +129,27 @@ class LoadedModel:
             x = torch.cat([calls[i].x for i in group]).to(self.device, torch.float32)
             sigma = torch.cat([calls[i].sigma for i in group]).to(self.device, torch.float32)
             states = torch.cat([calls[i].context for i in group]).to(self.device, self.dtype)
-            x0 = self.prediction.to_x0(x, self._network(x, sigma, states), sigma)
+            extras = self._extras([calls[i] for i in group])
+            x0 = self.prediction.to_x0(x, self._network(x, sigma, states, extras), sigma)
             if self.precision.check_nan and torch.isnan(x0).any():
                 raise NotANumber(where="UNet")
             answers |= zip(group, x0.split([len(calls[i].x) for i in group]), strict=True)
         return [answers[i] for i in range(len(calls))]
 
-    def _network(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
+    def _extras(self, calls: Sequence[Call]) -> dict[str, Tensor]:
+        """What of these calls' extras the network reads, row by row. Raises NoPicture when it lacks channels."""
+        wanted: list[str] = list(_HEARD) if self.parts.numbers else []
+        if self.unet.conv_in.in_channels > calls[0].x.shape[1]:
+            wanted.append(CONCAT)
+        if CONCAT in wanted and any(CONCAT not in call.extras for call in calls):
+            raise NoPicture(model=self.record.stem)
+        return {name: torch.cat([call.extras[name] for call in calls]).to(self.device) for name in wanted}
+
+    def _network(self, x: Tensor, sigma: Tensor, states: Tensor, extras: Mapping[str, Tensor]) -> Tensor:
         """The UNet's answer fp32, in as many forwards as memory allows."""
         scaled = x * self.prediction.c_in(sigma)[:, None, None, None]
+        if CONCAT in extras:
+            scaled = torch.cat([scaled, extras[CONCAT]], dim=1)
         timesteps = self.prediction.sigma_to_t(sigma)
         rows = len(x)
         while True:
@@ -111,6 +160,7 @@ class LoadedModel:
                         scaled[i : i + most].to(self.dtype),
                         timesteps[i : i + most],
                         states[i : i + most],
+                        added_cond_kwargs=_added(extras, i, i + most, self.dtype),
                         return_dict=False,
                     )[0]
                     for i in range(0, rows, most)
@@ -137,9 +187,15 @@ class LoadedModel:
             self.notes.append(("vae_retried_in_fp32", {"model": self.record.stem}))
         return pictures
 
-    def encode(self, pictures: Tensor, *, seeds: Sequence[int] | None = None) -> Tensor:
-        """Latents fp32 of pictures (batch, 3, height, width) in [0, 1]; drawn with `seeds`, the mean without."""
-        return vae_room.encode(self._vae(), pictures, scale=self.scale, seeds=seeds)
+    def encode(
+        self, pictures: Tensor, *, seeds: Sequence[int] | None = None, draws: Sequence[torch.Generator] | None = None
+    ) -> Tensor:
+        """Latents fp32 of pictures (batch, 3, height, width) in [0, 1]; the mean unless drawn, with a fresh generator
+        of the CPU for each of `seeds` or with `draws` as they stand.
+        """
+        if seeds is not None:
+            draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return vae_room.encode(self._vae(), pictures, scale=self.scale, draws=draws)
 
     def _vae(self) -> AutoencoderKL:
         if self.vae is None:
@@ -168,7 +224,15 @@ class LoadedModel:
         self._change(())
 
     def _change(self, wanted: tuple[Patch, ...]) -> None:
-        for patch in reversed(self._going(wanted)):
+        going = self._going(wanted)
+        follows = self._follows(going, wanted)
+        if follows is not None:
+            self.patch_calls += 1
+            self._worn = tuple(other for other in self._worn if other != going[0])
+            follows.take_over(self, going[0])
+            self._worn = (*self._worn, follows)
+            going = going[1:]
+        for patch in reversed(going):
             self.patch_calls += 1
             patch.take_off(self)
             self._worn = tuple(other for other in self._worn if other != patch)
@@ -177,6 +241,14 @@ class LoadedModel:
                 self.patch_calls += 1
                 patch.put_on(self)
                 self._worn = (*self._worn, patch)
+
+    def _follows(self, going: Sequence[Patch], wanted: Sequence[Patch]) -> Any:
+        """The one wanted patch that can take over from the one that merges and goes, when nothing else merges."""
+        merging = [patch for patch in self._worn if getattr(patch, "merges", False)]
+        new = [patch for patch in wanted if getattr(patch, "merges", False)]
+        if len(merging) != 1 or len(new) != 1 or going[:1] != merging or type(new[0]) is not type(merging[0]):
+            return None
+        return new[0] if hasattr(new[0], "take_over") else None
 
     def _going(self, wanted: tuple[Patch, ...]) -> list[Patch]:
         """What must come off: all that is not wanted, and what was merged into weights above something merged."""
@@ -193,6 +265,23 @@ class LoadedModel:
         """What happened that the person should know, once."""
         notes, self.notes = self.notes, []
         return notes
+
+
+class NoPicture(BadInput):
+    """A network of more channels (inpainting, pix2pix) is asked without the picture they hold. Fields: model."""
+
+    key = "no_picture_channels"
+
+
+CONCAT = "concat"
+_HEARD = ("pooled", "numbers")
+
+
+def _added(extras: Mapping[str, Tensor], begin: int, end: int, dtype: torch.dtype) -> dict[str, Tensor] | None:
+    """What SDXL's UNet is told beside the text states, for some rows."""
+    if "numbers" not in extras:
+        return None
+    return {"text_embeds": extras["pooled"][begin:end].to(dtype), "time_ids": extras["numbers"][begin:end]}
 
 
 def _groups(calls: Sequence[Call]) -> list[list[int]]:
@@ -240,9 +329,13 @@ def load_model(
     with opened.weights as weights:
         path, parts = weights.path, opened.parts
         folder = "unet" in weights.extra
-        unet, text = empty_unet(parts.unet, path), empty_text_encoder(parts.text, path)
+        unet = empty_unet(parts.unet, path)
+        modules = [empty_text_encoder(part.config, path, projected=part.projected) for part in parts.texts]
         count = _counter(weights, on_progress)
-        fill(text, weights, text_names(folder=folder), dtype=precision.text, device=device, on_bytes=count)
+        for part, module in zip(parts.texts, modules, strict=True):
+            # One table of both: the derived entries are windows on the same file.
+            table = Weights(path, {**weights.entries, **part.entries})
+            fill(module, table, part.names, dtype=precision.text, device=device, on_bytes=count)
         fill(
             unet, weights, unet_names(unet, folder=folder, ema=ema), dtype=precision.unet, device=device, on_bytes=count
         )
@@ -256,11 +349,14 @@ def load_model(
             device=device,
             precision=precision,
             prediction=_prediction(opened),
-            text_encoder=text,
+            texts=tuple(
+                TextEncoder(name=part.name, module=module, pad=part.pad, layer=part.layer)
+                for part, module in zip(parts.texts, modules, strict=True)
+            ),
             tokenizer=ClipTokenizer(),
             unet=unet,
             vae=own,
-            scale=float((parts.vae or {}).get("scaling_factor") or sd1.SCALE),
+            scale=float((parts.vae or {}).get("scaling_factor") or parts.scale),
         )
     if vae is not None:
         wear_vae(model, vae)
@@ -297,22 +393,27 @@ def _counter(weights: Weights, on_progress: OnProgress) -> Callable[[int], None]
 
 def _prediction(opened: Opened) -> Prediction:
     """Noise levels from the checkpoint's own `alphas_cumprod`, else Stable Diffusion's; eps unless something says v."""
-    weights = opened.weights
+    weights, parts = opened.weights, opened.parts
     alphas = scaled_linear_alphas()
     if "alphas_cumprod" in weights and weights.shape("alphas_cumprod") == tuple(alphas.shape):
         alphas = weights.read("alphas_cumprod").float().clone()
-    if "ztsnr" in weights:
-        alphas = zero_terminal_snr(alphas)
-    kind: Literal["eps", "v"] = "v" if opened.parts.v_prediction or _yaml_says_v(opened.record.config) else "eps"
-    return Prediction(kind=kind, alphas_cumprod=alphas)
+    kind: Literal["eps", "v"] = "v" if parts.v_prediction or _yaml_says_v(opened.record.config) else "eps"
+    prediction = Prediction(kind=kind, alphas_cumprod=alphas)
+    return stretched(prediction) if parts.zero_terminal_snr else prediction
 
 
 def _yaml_says_v(path: Path | None) -> bool:
-    """Whether the .yaml beside a checkpoint sets `parameterization: v`. An unreadable one says nothing."""
+    """Whether the .yaml beside a checkpoint sets `parameterization: v`, or SDXL's denoiser to scale by v.
+
+    An unreadable one says nothing.
+    """
     if path is None:
         return False
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return config["model"]["params"]["parameterization"] == "v"
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        told = config["model"]["params"]
+        if told.get("parameterization") == "v":
+            return True
+        return str(told["denoiser_config"]["params"]["scaling_config"]["target"]).endswith(".VScaling")
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return False

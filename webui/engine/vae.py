@@ -145,9 +145,11 @@ def _finished(pictures: list[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: Tensor, *, scale: float, seeds: Sequence[int] | None = None) -> Tensor:
-    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: the mean, or with `seeds`, one per picture,
-    drawn from the posterior by each picture's own generator.
+def encode(
+    vae: AutoencoderKL, pictures: Tensor, *, scale: float, draws: Sequence[torch.Generator] | None = None
+) -> Tensor:
+    """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: the mean, or with `draws`, one per picture,
+    drawn from the posterior by those generators (of the CPU: the same picture on every card).
 
     One picture at a time, as A1111. Raises OutOfMemory.
     """
@@ -155,11 +157,7 @@ def encode(vae: AutoencoderKL, pictures: Tensor, *, scale: float, seeds: Sequenc
     latents: list[Tensor] = []
     for number in range(len(pictures)):
         posterior: Any = _posterior(vae, given[number : number + 1])
-        if seeds is None:
-            latents.append(posterior.mode())
-        else:
-            # On the CPU: the same picture on every card.
-            latents.append(posterior.sample(torch.Generator().manual_seed(seeds[number])))
+        latents.append(posterior.mode() if draws is None else posterior.sample(draws[number]))
     return torch.cat(latents).float() * scale
 
 

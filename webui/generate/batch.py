@@ -4,54 +4,45 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from webui.catalog.samplers import SAMPLERS, SamplerRow, part_of_steps
+from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
 from webui.catalog.upscalers import UPSCALERS
-from webui.domain import Enlarge, ModelRecord, Pass, Picture, Plan, Reporter, ShuttingDown, Stage, Wish
-from webui.engine import text
+from webui.domain import ModelRecord, Pass, Picture, ShuttingDown, Stage, Wish
 from webui.engine.conditioning import BatchConditioning, build
 from webui.engine.embeddings import Shelf
+from webui.engine.families.parts import Framing
 from webui.engine.guidance import Conditioning, guided
+from webui.engine.mask import Canvas
 from webui.engine.model import LoadedModel
 from webui.engine.noise import NoiseStream
 from webui.engine.patches import Patch
-from webui.engine.patches.prediction import Apart, DowncastAlphas, Quantized
+from webui.engine.patches.prediction import Apart, NoiseLevels, Quantized
 from webui.engine.patches.tiling import Tiling
 from webui.engine.preview import encoded, preview
 from webui.engine.samplers import sample, sample_from
-from webui.engine.types import Denoise, Encoded, Interrupted, StepContext
-from webui.engine.upscale import Grow, Tiles, by_pillow, enlarge, enlarge_latents
+from webui.engine.softinpaint import covers, softened
+from webui.engine.types import COND, UNCOND, Denoise, Encoded, Interrupted, StepContext
+from webui.engine.upscale import enlarge, enlarge_latents
 from webui.engine.vae import NoVae
 from webui.generate import networks
-from webui.generate.bench import Bench
-from webui.generate.progress import Meter
+from webui.generate.plan import steps_of
+from webui.generate.running import Run
+from webui.generate.start import Start, beside_nothing, extra_channels, from_pictures, grower, to_tensor
 from webui.prompt.networks import extract
 from webui.settings import Previews, Settings
 
+IMAGE_CFG_SCALE = 1.5
+"""Of requests for pix2pix models that do not say."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What every batch of a run is made with."""
 
-    plan: Plan
-    settings: Settings
-    bench: Bench
-    reporter: Reporter
-    meter: Meter
-    said: list[networks.Note] = field(default_factory=list[networks.Note])
-
-    def say_once(self, key: str, fields: dict[str, Any]) -> None:
-        """Tell the person; every batch and pass may find the same, they hear it once."""
-        if (key, fields) not in self.said:
-            self.said.append((key, fields))
-            self.reporter.note(key, **fields)
+PREDICTIONS: Mapping[str, Literal["", "eps", "v"]] = {"Automatic": "", "Epsilon": "eps", "V-prediction": "v"}
+"""What a person can say of a checkpoint's answers → what the network gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +62,12 @@ class Batch:
     """The first pass's pictures, when they are to be saved beside the second's."""
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
     """Of adapters and embeddings, as the infotext has them."""
+    canvases: tuple[Canvas, ...] = ()
+    """What each picture is laid into, in img2img."""
+    masked_model: bool = False
+    """An inpainting model made it, so the mask's weight had a say."""
+    image_cfg_scale: float | None = None
+    """Of pix2pix models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +81,8 @@ class Passed:
     stopped: bool = False
     embeddings: tuple[tuple[str, ModelRecord], ...] = ()
     """Those the texts name, in order."""
+    start: Start | None = None
+    """What it started from, when that was not noise alone."""
 
 
 def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
@@ -107,20 +106,23 @@ def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
             return None
         latents = run.bench.hooks.transform("transform_latent", done.latents, "latent", pictures=pictures)
         images = decoded(run, done, latents)
+        canvases = canvases_for(first, done.start, latents)
     return Batch(
         pictures=pictures, images=images, latents=latents, schedule=schedule_used(first), before=before,
         noise_source=done.noise_source, stopped=done.stopped, uneven=uneven,
-        hashes=hashes(run, pictures, used),
+        hashes=hashes(run, pictures, used), canvases=canvases, masked_model=extra_channels(done.model) == "inpaint",
+        image_cfg_scale=image_cfg_scale(first, done.model),
     )  # fmt: skip
 
 
 def make_pass(run: Run, each: Pass, pictures: tuple[Picture, ...], before: Passed | None, worn: ExitStack) -> Passed:
     """One pass, from noise or from the latents of the pass before. What the model wears stays on in `worn`."""
-    start = enlarged(run, each, before, [picture.seed for picture in pictures]) if before else None
+    latents = enlarged(run, each, before, [picture.seed for picture in pictures]) if before else None
     model = wear(run, each, each.stages[0], pictures, worn)
     used = embeddings(run, model, each, pictures)
     encoded_text = encode(run, model, each, pictures, used)
     conditioning = transformed(run, encoded_text, pictures)
+    start = starting(run, each, pictures, model, latents)
     later = Later(run, each, pictures, worn, model)
     with run.meter.phase("sampling"):
         latents, source, stopped = denoise(run, each, model, pictures, conditioning, start, later)
@@ -132,6 +134,30 @@ def make_pass(run: Run, each: Pass, pictures: tuple[Picture, ...], before: Passe
         uneven=encoded_text.uneven,
         stopped=stopped,
         embeddings=used,
+        start=start,
+    )
+
+
+def starting(
+    run: Run, each: Pass, pictures: Sequence[Picture], model: LoadedModel, enlarged_latents: Tensor | None
+) -> Start:
+    """What a pass starts from: init images, the pass before, or nothing but noise."""
+    with run.meter.phase("encoding"):
+        if each.init is not None:
+            return from_pictures(run, each, pictures, model)
+        draws = run.bench.draws([picture.seed for picture in pictures])
+        return Start(latents=enlarged_latents, concat=beside_nothing(each, model, draws))
+
+
+def canvases_for(each: Pass, start: Start | None, latents: Tensor) -> tuple[Canvas, ...]:
+    """What results are laid into; with soft inpainting, by how far the latents have moved."""
+    soft = each.init.inpaint.soft if each.init and each.init.inpaint else None
+    if start is None or start.blend is None or soft is None or start.latents is None:
+        return start.canvases if start else ()
+    found = covers(soft, start.blend.original, latents.to(start.blend.original), start.blend.painted)
+    return tuple(
+        softened(canvas, original, cover, width=each.width, height=each.height)
+        for canvas, original, cover in zip(start.canvases, start.originals, found, strict=True)
     )
 
 
@@ -197,23 +223,15 @@ def enlarged(run: Run, each: Pass, before: Passed, seeds: Sequence[int]) -> Tens
             latents = enlarge_latents(row, before.latents, width=size[0], height=size[1])
         else:
             shown = [to_image(picture) for picture in decoded(run, before, before.latents)]
-            larger = [enlarge(one, wanted.width, wanted.height, grow=grower(run, wanted, one)) for one in shown]
+            scale = max(wanted.width / shown[0].width, wanted.height / shown[0].height)
+            grow = grower(run, wanted.upscaler, wanted.model, scale)
+            larger = [enlarge(one, wanted.width, wanted.height, grow=grow) for one in shown]
             # The checkpoint of the second pass encodes, for it will read them.
             stage = each.stages[0]
             beside = [other.checkpoint for any_pass in run.plan.passes for other in any_pass.stages]
             reader = run.bench.models.load(stage.checkpoint, stage.vae, beside=beside)
             latents = reader.encode(torch.stack([to_tensor(one) for one in larger]), seeds=seeds)
     return cut(latents, width=each.width // model.factor, height=each.height // model.factor)
-
-
-def grower(run: Run, wanted: Enlarge, picture: Image.Image) -> Grow:
-    """One application of the upscaler a pass asks for."""
-    if wanted.model is not None:
-        upscaler, settings = run.bench.models.upscaler(wanted.model), run.settings.upscaling
-        return partial(upscaler.grow, tiles=Tiles(side=settings.tile, overlap=settings.tile_overlap))
-    row = UPSCALERS.find(wanted.upscaler)
-    assert row is not None, "the plan's names are in the table"
-    return by_pillow(row, max(wanted.width / picture.width, wanted.height / picture.height))
 
 
 def cut(latents: Tensor, *, width: int, height: int) -> Tensor:
@@ -250,11 +268,22 @@ def patches(run: Run, model: LoadedModel, each: Pass, pictures: tuple[Picture, .
         worn.append(Quantized())
     if not run.settings.sampling.batch_cond_uncond:
         worn.append(Apart())
-    if run.settings.sampling.downcast_alphas:
-        worn.append(DowncastAlphas())
+    levels = noise_levels(run.settings)
+    if levels != NoiseLevels():
+        worn.append(levels)
     for more in run.bench.hooks.gather("patches_for", stage=stage, picture=pictures[0]):
         worn += more
     return tuple(worn)
+
+
+def noise_levels(settings: Settings) -> NoiseLevels:
+    """What the settings say of the model's noise levels and of how its answers are meant."""
+    sampling = settings.sampling
+    return NoiseLevels(
+        downcast=sampling.downcast_alphas,
+        zero_snr=sampling.noise_schedule == "Zero Terminal SNR",
+        kind=PREDICTIONS[sampling.prediction_type],
+    )
 
 
 def texts(each: Pass, pictures: Sequence[Picture]) -> list[tuple[str, str]]:
@@ -271,61 +300,77 @@ def whole_texts(each: Pass, pictures: Sequence[Picture]) -> list[tuple[str, str]
 
 def named(run: Run, each: Pass, pictures: Sequence[Picture]) -> list[networks.Network]:
     """The networks of the first prompt: they count for the whole batch, as in A1111."""
+    if not run.plan.request.networks:
+        return []
     prompt = whole_texts(each, pictures[:1])[0][0]
     return networks.named(prompt, run.bench.catalog, each.stages[0].checkpoint)[0]
 
 
-def shelf_of(run: Run, model: LoadedModel) -> Shelf:
-    """The embeddings that fit the model's text encoder."""
-    known = run.bench.embeddings.read(run.bench.catalog)
-    return run.bench.shelves.shelf(known, model.tokenizer, width=model.text_encoder.config.hidden_size)
+def shelf_of(run: Run, model: LoadedModel, each: Pass, pictures: Sequence[Picture]) -> Shelf:
+    """The embeddings that fit the model's text encoders, with those bundled in the LoRAs it wears."""
+    bundles = networks.loras(named(run, each, pictures))
+    known = run.bench.embeddings.with_bundled(run.bench.catalog, bundles)
+    return run.bench.shelves.shelf(known, model.tokenizer, widths=model.text_widths)
 
 
 def embeddings(
     run: Run, model: LoadedModel, each: Pass, pictures: Sequence[Picture]
 ) -> tuple[tuple[str, ModelRecord], ...]:
     """The embeddings the pass's texts name, in order; those that do not fit the model are said."""
-    shelf, written = shelf_of(run, model), texts(each, pictures)
+    shelf, written = shelf_of(run, model, each, pictures), texts(each, pictures)
     plain = networks.texts_of([one for one, _ in written], [other for _, other in written], steps=each.steps)
     used, misfits = shelf.named_in(plain, emphasis=run.settings.sampling.emphasis)
     for name in misfits:
         widths = [width for _, width in shelf.others[name].widths]
-        needed = model.text_encoder.config.hidden_size
-        run.say_once("embedding_misfit", {"name": name, "width": widths, "needed": needed})
+        needed = " + ".join(map(str, model.text_widths.values()))
+        run.say_once(*networks.embedding_misfit(name, widths, needed, fitting=list(shelf.embeddings)))
     return tuple((name, shelf.embeddings[name].record) for name in used)
 
 
 def hashes(run: Run, pictures: Sequence[Picture], used: Sequence[tuple[str, ModelRecord]]) -> dict[str, str]:
     """What the infotext tells of the adapters and embeddings of all passes."""
     found = [network for each in run.plan.passes for network in named(run, each, pictures)]
-    catalog = run.bench.catalog
-    return networks.hashes(found, run.bench.lora_hashes, catalog) | networks.embedding_hashes(used, catalog)
+    catalog, asked, told = run.bench.catalog, run.settings.networks, dict[str, str]()
+    if asked.add_lora_hashes:
+        told |= networks.hashes(found, run.bench.lora_hashes, catalog)
+    if asked.add_embedding_hashes:
+        told |= networks.embedding_hashes(used, catalog)
+    return told
+
+
+def framing(settings: Settings, each: Pass) -> Framing:
+    """What SDXL is told of sizes and scores. In a second pass the size before cutting counts, as in A1111."""
+    size, told = each.enlarge or each, settings.model
+    return Framing(
+        width=size.width, height=size.height, crop_top=told.sdxl_crop_top, crop_left=told.sdxl_crop_left,
+        score=told.sdxl_refiner_high_aesthetic_score, negative_score=told.sdxl_refiner_low_aesthetic_score,
+    )  # fmt: skip
 
 
 def encode(
     run: Run, model: LoadedModel, each: Pass, pictures: tuple[Picture, ...], used: Sequence[tuple[str, ModelRecord]]
 ) -> BatchConditioning:
     """The batch's text as conditioning. `used`: the embeddings it names."""
-    base, sampling, shelf = run.plan.passes[0], run.settings.sampling, shelf_of(run, model)
+    base, sampling, shelf = run.plan.passes[0], run.settings.sampling, shelf_of(run, model, each, pictures)
     written = texts(each, pictures)
     told: dict[str, Any] = {
         "emphasis": sampling.emphasis,
         "clip_skip": each.stages[0].clip_skip,
         "backtrack": sampling.comma_padding_backtrack,
         "old_emphasis": sampling.use_old_emphasis,
+        "clip_l_skip": run.settings.model.sdxl_clip_l_skip,
     }
+    framed = framing(run.settings, each)
 
-    def states(texts: Sequence[str], role: str) -> list[Encoded]:
-        return [
-            Encoded(one) for one in text.encode(texts, model.text_encoder, model.tokenizer, embeddings=shelf, **told)
-        ]
+    def encoded(texts: Sequence[str], role: str) -> list[Encoded]:
+        return model.encode_texts(texts, role, framing=framed, embeddings=shelf.sides, **told)
 
     second = each.enlarge is not None
     with run.meter.phase("encoding"):
         return build(
             [prompt for prompt, _ in written],
             [negative for _, negative in written],
-            states,
+            encoded,
             steps=base.steps,
             second_order=sampler_row(base).second_order,
             hires_steps=each.steps if second else None,
@@ -336,6 +381,7 @@ def encode(
             # What the tensors depend on beside the texts.
             key=(
                 model.record.path, model.record.size, model.record.mtime_ns, model.dtype, *told.values(),
+                model.told(framed, COND), model.told(framed, UNCOND),
                 networks.worn_by_text(named(run, each, pictures)), *((one.path, one.mtime_ns) for _, one in used),
             ),
         )  # fmt: skip
@@ -343,7 +389,7 @@ def encode(
 
 def denoise(
     run: Run, each: Pass, model: LoadedModel, pictures: tuple[Picture, ...], conditioning: Conditioning,
-    start: Tensor | None, later: Later,
+    start: Start, later: Later,
 ) -> tuple[Tensor | None, str, bool]:  # fmt: skip
     """(latents (batch, 4, h/8, w/8) or None when skipped, the noise source used, whether it was stopped early)."""
     request, hooks = run.plan.request, run.bench.hooks
@@ -360,38 +406,53 @@ def denoise(
     )
     row, schedule = sampler_row(each), SCHEDULES.find(each.schedule)
     assert schedule is not None, "the plan's names are in the table"
+    steps, walked = steps_of(each)
     guide = guided(
         model.denoise,
         conditioning,
         cfg_scale=each.cfg_scale,
         batch=len(pictures),
-        steps=each.steps,
+        steps=max(walked, 1),
         second_order=row.second_order,
         options=each.options,
         wrap_denoise=partial(hooks.wrap, "wrap_denoise", name="denoise") if hooks.used("wrap_denoise") else None,
         wrap_guided=partial(hooks.wrap, "wrap_guided", name="guided") if hooks.used("wrap_guided") else None,
         switch=later if len(each.stages) > 1 else None,
+        blend=start.blend,
+        concat=start.concat,
+        image_cfg_scale=image_cfg_scale(each, model),
     )
     told: dict[str, Any] = {"schedule": schedule, "options": each.options, "on_step": watcher(run, each, model)}
     try:
-        if start is None:
+        if start.latents is None:
             latents = sample(row, guide, noise, model.prediction, steps=each.steps, **told)
         else:
-            steps, walked = part_of_steps(each.steps, each.denoising_strength, whole=True)
             latents = sample_from(
-                row, guide, start.to(model.device), noise.first(), noise, model.prediction, steps=steps, run=walked,
-                **told,
+                row, guide, start.latents.to(model.device), noise.first() * start.noise_multiplier, noise,
+                model.prediction, steps=steps, run=walked, extra_noise=run.settings.img2img.extra_noise, **told,
             )  # fmt: skip
     except Interrupted as left:
-        return left.latent, noise.source.value, left.latent is not None
-    return latents, noise.source.value, False
+        return kept(start, left.latent), noise.source.value, left.latent is not None
+    return kept(start, latents), noise.source.value, False
+
+
+def kept(start: Start, latents: Tensor | None) -> Tensor | None:
+    """Latents with what the mask leaves alone put back for the last time."""
+    return latents if latents is None or start.blend is None else start.blend.last(latents)
+
+
+def image_cfg_scale(each: Pass, model: LoadedModel) -> float | None:
+    """How strongly a pix2pix model follows the picture; None for others."""
+    if extra_channels(model) != "pix2pix" or each.init is None:
+        return None
+    return IMAGE_CFG_SCALE if each.init.image_cfg_scale is None else each.init.image_cfg_scale
 
 
 def watcher(run: Run, each: Pass, model: LoadedModel) -> Callable[[int, Tensor, Tensor, Tensor], None]:
     """What happens at each step: progress, a preview when one is due and somebody looks, and the person's wishes."""
     previews, hooks = run.settings.previews, run.bench.hooks
     watched = hooks.used("on_step")
-    done_before = sum(other.steps for other in run.plan.passes[: run.plan.passes.index(each)])
+    done_before = sum(steps_of(other)[1] for other in run.plan.passes[: run.plan.passes.index(each)])
 
     def on_step(step: int, x: Tensor, sigma: Tensor, x0: Tensor) -> None:
         run.meter.step(done_before + step + 1)
@@ -417,11 +478,6 @@ def watcher(run: Run, each: Pass, model: LoadedModel) -> Callable[[int, Tensor, 
 def to_image(tensor: Tensor) -> Image.Image:
     """A picture (3, height, width) in [0, 1] as 8-bit RGB, cut off as A1111 does, not rounded."""
     return Image.fromarray((tensor * 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """An RGB picture as (3, height, width) fp32 in [0, 1]."""
-    return torch.from_numpy(np.asarray(image.convert("RGB")).astype(np.float32) / 255).permute(2, 0, 1)
 
 
 def sampler_row(base: Pass) -> SamplerRow:

@@ -1,6 +1,7 @@
 """What a worker works with: models on a device, the shelves around them, and what is kept from run to run."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,20 @@ from webui.settings.flags import Flags
 log = logging.getLogger(__name__)
 
 
+Draws = Callable[[Sequence[int]], list[torch.Generator]]
+"""Seeds of a batch → what draws each picture's posterior, in order; one generator may serve several."""
+
+
+def own_draws(seeds: Sequence[int]) -> list[torch.Generator]:
+    """A generator of the CPU for each picture, seeded as the picture: the same alone, in a batch, on every card."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """One worker's tools. `previews`: folders that may hold small decoders (TAESD, VAE-approx)."""
+    """One worker's tools. `previews`: folders that may hold small decoders (TAESD, VAE-approx); `draws`: what draws
+    from a VAE's posterior.
+    """
 
     catalog: Catalog
     gallery: Gallery
@@ -38,6 +50,7 @@ class Bench:
     shelves: Shelves = field(default_factory=Shelves)
     lora_hashes: LoraHashes = field(default_factory=LoraHashes)
     previews: tuple[Path, ...] = ()
+    draws: Draws = own_draws
 
     def close(self) -> None:
         """Give the device's memory back."""

@@ -1,8 +1,9 @@
 """Decoded pictures become files that remember how they were made."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 from PIL import Image
 
 from webui import __version__
-from webui.domain import Artifact, ModelRecord, Picture, Result
+from webui.domain import Artifact, Inpaint, MaskedContent, ModelRecord, Picture, Result
+from webui.engine.colour import corrected
+from webui.engine.mask import composite, composited
+from webui.engine.resize import upright
 from webui.gallery.filenames import BatchPlace
 from webui.gallery.infotext import InfotextFields, write
 from webui.gallery.save import grid as make_grid
 from webui.gallery.save import grid_fits
-from webui.generate.batch import Batch, Run, sampler_row, schedule_used, to_image
+from webui.generate.batch import Batch, sampler_row, schedule_used, to_image
+from webui.generate.running import Run
 from webui.jobs.wire import NotStorable, pack
 from webui.settings import declared
 from webui.settings.groups import Sampling
@@ -23,6 +28,14 @@ from webui.settings.groups import Sampling
 VERSION = f"Maple {__version__}"
 HASHED_AT_ONCE = 64 * 2**20
 """Bytes up to which a model's SHA-256 is worked out for its first infotext; larger ones wait for an idle moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """One result: under its overlay, and alone at its place."""
+
+    whole: Image.Image
+    alone: Image.Image
 
 
 class Finish:
@@ -34,11 +47,10 @@ class Finish:
         self._run = run
         self._earlier = {(each.seed, each.subseed): each for each in earlier if not each.grid}
         self._artifacts: list[Artifact] = []
+        self._shown: list[Artifact] = []
         self._images: list[Image.Image] = []
         self._began = datetime.now()
-        self._schedule = ""
-        self._uneven = False
-        self._hashes: Mapping[str, str] = {}
+        self._last: Batch | None = None
 
     def has(self, pictures: Sequence[Picture]) -> bool:
         """True when an earlier attempt finished all of these; they are then taken over."""
@@ -53,24 +65,26 @@ class Finish:
 
     def add(self, batch: Batch, *, number: int) -> None:
         """One batch of decoded pictures. Raises DiskFull and what saving raises."""
-        self._schedule, self._uneven, self._hashes = batch.schedule, batch.uneven, batch.hashes
+        self._last = batch
         if batch.before is not None:
             self._save_before(batch, iteration=number)
         for place, (picture, tensor) in enumerate(zip(batch.pictures, batch.images, strict=True)):
             image = self._run.bench.hooks.transform("transform_image", to_image(tensor), "image", picture=picture)
+            laid = self._laid(image, batch, index=place, iteration=number)
             before = self._made_before(picture)
             if before is not None:
-                self._keep(before[0], image)
+                self._keep(before[0], laid.whole)
                 continue
-            artifact = self._save(image, picture, batch, index=place, iteration=number)
+            artifact = self._save(laid.whole, picture, batch, index=place, iteration=number)
             self._run.reporter.artifact(artifact)
-            self._keep(artifact, image)
+            self._keep(artifact, laid.whole)
+            self._add_masks(laid, batch, index=place, iteration=number)
 
     def result(self, *, stopped: bool) -> Result:
         """The run's answer: the grid first when one is made, then the pictures; the facts A1111's `info` lists."""
         several = len(self._images) > 1 or not self._run.settings.saving.grid_only_if_multiple
         grid = self._grid() if several and self._images else None
-        artifacts = (grid, *self._artifacts) if grid is not None else tuple(self._artifacts)
+        artifacts = (grid, *self._shown) if grid is not None else tuple(self._shown)
         return Result(
             artifacts=artifacts, info=self._info(with_grid=grid is not None), timings=dict(self._run.meter.timings),
             stopped=stopped,
@@ -84,11 +98,56 @@ class Finish:
 
     def _keep(self, artifact: Artifact, image: Image.Image) -> None:
         self._artifacts.append(artifact)
+        self._shown.append(artifact)
         self._images.append(image)
+
+    def _laid(self, image: Image.Image, batch: Batch, *, index: int, iteration: int) -> Laid:
+        """A decoded picture laid into the init image, its colours put right where the setting asks for it."""
+        if not batch.canvases:
+            return Laid(whole=image, alone=image)
+        canvas, saving = batch.canvases[index], self._run.settings.saving
+        if canvas.colours is not None:
+            if self._run.plan.request.save and saving.save_images_before_color_correction:
+                self._save_beside(composited(image, canvas)[0], batch, index, iteration, "-before-color-correction")
+            image = corrected(image, canvas.colours)
+        whole, alone = composited(image, canvas)
+        return Laid(whole=whole, alone=alone)
+
+    def _add_masks(self, laid: Laid, batch: Batch, *, index: int, iteration: int) -> None:
+        """Mask and masked composite, saved and shown as the settings say."""
+        mask = batch.canvases[index].mask if batch.canvases else None
+        if mask is None:
+            return
+        run, settings, saving = self._run, self._run.settings.img2img, self._run.settings.saving
+        picture = batch.pictures[index]
+        wanted = (
+            ("-mask", lambda: mask.convert("RGB"), saving.save_mask, settings.return_mask),
+            ("-mask-composite", lambda: composite(laid.alone, mask), saving.save_mask_composite,
+             settings.return_mask_composite),
+        )  # fmt: skip
+        for suffix, make, saved, shown in wanted:
+            saved = saved and run.plan.request.save
+            if not saved and not shown:
+                continue
+            image = make()
+            artifact = self._save_beside(image, batch, index, iteration, suffix) if saved else None
+            if shown:
+                fields = self.fields(picture, batch)
+                kept = artifact or run.bench.gallery.blob(image, fields=fields, settings=run.settings)
+                self._shown.append(kept)
+
+    def _save_beside(self, image: Image.Image, batch: Batch, index: int, iteration: int, suffix: str) -> Artifact:
+        """A further picture of this one, under its name with an ending."""
+        run, picture = self._run, batch.pictures[index]
+        fields = self.fields(picture, batch)
+        return run.bench.gallery.save(
+            image, fields=fields, infotext=write(fields), request_json=request_json(run, picture),
+            kind=kind_of(run), batch=self._place(index, iteration), settings=run.settings, suffix=suffix,
+        )  # fmt: skip
 
     def _save(self, image: Image.Image, picture: Picture, batch: Batch, *, index: int, iteration: int) -> Artifact:
         run, saving = self._run, self._run.settings.saving
-        fields = self.fields(picture, batch.noise_source, schedule=batch.schedule, uneven=batch.uneven)
+        fields = self.fields(picture, batch)
         for more in run.bench.hooks.gather("before_save", image=image, infotext=write(fields), picture=picture):
             fields = replace(fields, extras={**fields.extras, **more})
         wanted = run.plan.request.save and saving.samples_save and (saving.save_incomplete_images or not batch.stopped)
@@ -97,14 +156,8 @@ class Finish:
     def _save_before(self, batch: Batch, *, iteration: int) -> None:
         """The first pass's pictures, beside the second's, under their names with an ending; nobody is shown them."""
         assert batch.before is not None
-        run = self._run
-        for index, (picture, tensor) in enumerate(zip(batch.pictures, batch.before, strict=True)):
-            fields = self.fields(picture, batch.noise_source, schedule=batch.schedule, uneven=batch.uneven)
-            run.bench.gallery.save(
-                to_image(tensor), fields=fields, infotext=write(fields), request_json=request_json(run, picture),
-                kind="txt2img", batch=self._place(index, iteration), settings=run.settings,
-                suffix="-before-highres-fix",
-            )  # fmt: skip
+        for index, tensor in enumerate(batch.before):
+            self._save_beside(to_image(tensor), batch, index, iteration, "-before-highres-fix")
 
     def _written(
         self, image: Image.Image, fields: InfotextFields, picture: Picture, *, save: bool, place: BatchPlace,
@@ -117,7 +170,7 @@ class Finish:
                 image, fields=fields, infotext=text, request_json=request, grid=grid, settings=run.settings
             )
         return run.bench.gallery.save(
-            image, fields=fields, infotext=text, request_json=request, kind="txt2img", grid=grid, batch=place,
+            image, fields=fields, infotext=text, request_json=request, kind=kind_of(run), grid=grid, batch=place,
             settings=run.settings,
         )  # fmt: skip
 
@@ -128,12 +181,13 @@ class Finish:
             seeds=tuple(each.seed for each in plan.pictures), styles=plan.request.styles, started=self._began,
         )  # fmt: skip
 
-    def fields(self, picture: Picture, noise_source: str, *, schedule: str, uneven: bool) -> InfotextFields:
-        """What the infotext of a picture tells."""
+    def fields(self, picture: Picture, batch: Batch | None) -> InfotextFields:
+        """What the infotext of a picture tells. `batch` None: of a run whose pictures were all made before."""
         run, request, base = self._run, self._run.plan.request, self._run.plan.passes[0]
+        schedule = batch.schedule if batch else schedule_used(base)
         stage, told = base.stages[0], run.settings.infotext
         row = sampler_row(base)
-        vae = stage.vae
+        vae, asked = stage.vae, base.noise_source.value
         return InfotextFields(
             prompt=picture.prompt,
             negative=picture.negative,
@@ -152,17 +206,15 @@ class Finish:
             subseed_strength=request.subseed_strength,
             seed_resize_width=request.seed_resize_width,
             seed_resize_height=request.seed_resize_height,
+            image_cfg_scale=batch.image_cfg_scale if batch else None,
             denoising_strength=strength(run),
+            mask_weight=run.settings.img2img.mask_weight if batch and batch.masked_model else None,
             clip_skip=stage.clip_skip,
             ensd=base.options.get("ensd", 0) if row.uses_ensd else 0,
-            noise_source=noise_source_told(base.noise_source.value, noise_source),
+            init_image_hash=init_image_hash(run, picture),
+            noise_source=noise_source_told(asked, batch.noise_source if batch else asked),
             tiling=request.tiling or run.settings.model.tiling,
-            extras={
-                **hires_extras(run, picture),
-                **self._hashes,
-                **extras(run, picture, schedule, uneven=uneven),
-                **refiner_extras(run),
-            },
+            extras=all_extras(run, picture, batch),
             version=VERSION if told.add_version else None,
         )
 
@@ -179,8 +231,8 @@ class Finish:
         if not wanted or not grid_fits(self._images, settings=run.settings):
             return None
         image = make_grid(self._images, settings=run.settings, batch_size=run.plan.batch_size)
-        first, source = run.plan.pictures[0], run.plan.passes[0].noise_source.value
-        fields = self.fields(first, source, schedule=self._schedule, uneven=self._uneven)
+        first = run.plan.pictures[0]
+        fields = self.fields(first, self._last)
         artifact = self._written(image, fields, first, save=saving.grid_save, place=self._place(0, 0), grid=True)
         return artifact if run.settings.page.return_grid else None
 
@@ -215,20 +267,28 @@ class Finish:
             "seed_resize_from_w": request.seed_resize_width,
             "seed_resize_from_h": request.seed_resize_height,
             "denoising_strength": strength(run),
-            "extra_generation_params": {
-                **hires_extras(run, made[0]),
-                **self._hashes,
-                **extras(run, made[0], self._schedule, uneven=self._uneven),
-                **refiner_extras(run),
-            },
+            "extra_generation_params": all_extras(run, made[0], self._last),
             "index_of_first_image": 1 if with_grid else 0,
             "infotexts": texts,
             "styles": list(request.styles),
             "job_timestamp": self._began.strftime("%Y%m%d%H%M%S"),
             "clip_skip": stage.clip_skip,
-            "is_using_inpainting_conditioning": False,
+            "is_using_inpainting_conditioning": bool(self._last and self._last.masked_model),
             "version": VERSION,
         }
+
+
+def kind_of(run: Run) -> str:
+    """Whose output folder the pictures go to."""
+    return "txt2img" if run.plan.request.init is None else "img2img"
+
+
+def init_image_hash(run: Run, picture: Picture) -> str | None:
+    """Of an init image that is kept beside its results; None when none is."""
+    if not picture.init or not run.settings.saving.save_init_img:
+        return None
+    image = upright(run.bench.gallery.blobs.open(picture.init))
+    return hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
 
 
 def noise_source_told(asked: str, used: str) -> str:
@@ -250,7 +310,61 @@ def request_json(run: Run, picture: Picture) -> str | None:
 def strength(run: Run) -> float | None:
     """How much of the last pass's start was noise; None when there is nothing but noise to start from."""
     last = run.plan.passes[-1]
-    return last.denoising_strength if last.enlarge is not None else None
+    return None if last.enlarge is None and last.init is None else last.denoising_strength
+
+
+def all_extras(run: Run, picture: Picture, batch: Batch | None) -> dict[str, object]:
+    """Everything after the fixed keys of an infotext, in A1111's order."""
+    schedule = batch.schedule if batch else schedule_used(run.plan.passes[0])
+    return {
+        **hires_extras(run, picture),
+        **init_extras(run),
+        **(batch.hashes if batch else {}),
+        **extras(run, picture, schedule, uneven=bool(batch and batch.uneven)),
+        **refiner_extras(run),
+    }
+
+
+SOFT = {
+    "schedule_bias": "schedule bias", "preservation_strength": "preservation strength",
+    "transition_contrast_boost": "transition contrast boost", "mask_influence": "mask influence",
+    "difference_threshold": "difference threshold", "difference_contrast": "difference contrast",
+}  # fmt: skip
+
+
+def init_extras(run: Run) -> dict[str, object]:
+    """What init image and mask add to the infotext; what is as by default is left out."""
+    init, settings = run.plan.request.init, run.settings.img2img
+    told: dict[str, object] = {}
+    if init is not None:
+        inpaint = init.inpaint
+        if inpaint is not None:
+            told |= mask_extras(inpaint, emptied=("mask_is_empty", {}) in run.said)
+        noise = settings.noise_multiplier if init.noise_multiplier is None else init.noise_multiplier
+        if noise != 1:
+            told["Noise multiplier"] = noise
+    if settings.extra_noise > 0 and (init is not None or run.plan.request.hires is not None):
+        told["Extra noise"] = settings.extra_noise
+    return told
+
+
+def mask_extras(inpaint: Inpaint, *, emptied: bool) -> dict[str, object]:
+    """What a mask adds. `emptied`: it was empty, and nothing of it was used."""
+    told: dict[str, object] = {}
+    if inpaint.soft is not None:
+        told["Soft inpainting enabled"] = True
+        told |= {f"Soft inpainting {label}": getattr(inpaint.soft, name) for name, label in SOFT.items()}
+    if inpaint.invert:
+        told["Mask mode"] = "Inpaint not masked"
+    if inpaint.blur_x > 0 or inpaint.blur_y > 0:
+        told["Mask blur"] = inpaint.blur_x if inpaint.blur_x == inpaint.blur_y else None
+    if emptied:
+        return told
+    if inpaint.only_masked:
+        told |= {"Inpaint area": "Only masked", "Masked area padding": inpaint.padding}
+    if inpaint.content is not MaskedContent.ORIGINAL:
+        told["Masked content"] = inpaint.content.value
+    return told
 
 
 def short_title(record: ModelRecord) -> str:

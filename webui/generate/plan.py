@@ -7,9 +7,9 @@ from typing import Any
 
 from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
-from webui.catalog.samplers import named_schedule, split_name
+from webui.catalog.samplers import named_schedule, part_of_steps, split_name
 from webui.catalog.upscalers import hires_size, named_upscaler
-from webui.domain import Enlarge, GenerationRequest, Hires, ModelRecord, NoiseSource, Pass, Picture, Plan, Stage
+from webui.domain import Enlarge, GenerationRequest, Hires, Init, ModelRecord, NoiseSource, Pass, Picture, Plan, Stage
 from webui.generate import networks
 from webui.prompt.comments import strip_comments
 from webui.settings import Settings
@@ -39,7 +39,11 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
     if (base.width, base.height) != (request.width, request.height):
         notes.append(("size_rounded", {"width": base.width, "height": base.height}))
     made = pictures(request, settings)
-    notes += networks.notes((text for each in made for text in (each.prompt, each.hires_prompt)), catalog, checkpoint)
+    if request.init is not None:
+        base = init_pass(request.init, base, settings)
+    if request.networks:
+        written = (text for each in made for text in (each.prompt, each.hires_prompt))
+        notes += networks.notes(written, catalog, checkpoint)
     passes = [base] if request.hires is None else [base, hires_pass(request.hires, base, request, settings, catalog)]
     # After a second pass the refiner works in that alone, as A1111 has it unless told otherwise.
     passes[-1] = replace(passes[-1], stages=passes[-1].stages + refiner_stages(request, settings, catalog))
@@ -86,6 +90,20 @@ def hires_pass(hires: Hires, base: Pass, request: GenerationRequest, settings: S
     )  # fmt: skip
 
 
+def init_pass(init: Init, base: Pass, settings: Settings) -> Pass:
+    """The pass that starts from init images instead of noise."""
+    return replace(
+        base, init=init, denoising_strength=init.denoising_strength, whole_steps=settings.img2img.fix_steps
+    )  # fmt: skip
+
+
+def steps_of(each: Pass) -> tuple[int, int]:
+    """(steps the schedule of a pass is laid out for, how many of them are walked)."""
+    if each.init is None and each.enlarge is None:
+        return each.steps, each.steps
+    return part_of_steps(each.steps, each.denoising_strength, whole=each.whole_steps)
+
+
 def names(sampler: str, schedule: str) -> tuple[str, str]:
     """Sampler and schedule by their own names. Raises UnknownSampler, UnknownSchedule."""
     sampler, implied = split_name(sampler)
@@ -101,17 +119,26 @@ def pictures(request: GenerationRequest, settings: Settings) -> tuple[Picture, .
     prompts: Sequence[str] = request.prompts or (request.prompt,) * count
     seed = request.seed if request.seed >= 0 else random.randrange(2**32 - 2)
     subseed = request.subseed if request.subseed >= 0 else random.randrange(2**32 - 2)
-    clean = strip_comments if settings.sampling.enable_prompt_comments else str
+    comments, added = settings.sampling.enable_prompt_comments, settings.networks
+
+    def clean(text: str) -> str:
+        return strip_comments(text) if comments else text
+
+    def whole(text: str) -> str:
+        return networks.with_defaults(clean(text), added) if request.networks else clean(text)
+
     varied = request.subseed_strength > 0
     hires = request.hires
     second = (clean(hires.prompt), clean(hires.negative_prompt)) if hires else ("", "")
     negative = clean(request.negative_prompt)
+    images = request.init.images if request.init else ("",)
     return tuple(
         Picture(
-            prompt=clean(prompt), negative=negative,
+            prompt=whole(prompt), negative=negative,
             seed=seed if varied else seed + number, subseed=subseed + number,
-            hires_prompt=(second[0] or clean(prompt)) if hires else "",
+            hires_prompt=whole(second[0] or prompt) if hires else "",
             hires_negative=(second[1] or negative) if hires else "",
+            init=images[number % len(images)],
         )
         for number, prompt in enumerate(prompts)
     )  # fmt: skip

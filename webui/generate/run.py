@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from webui.domain import GenerationRequest, Picture, Reporter, Result, ShuttingDown, Wish
-from webui.generate.batch import Run, make_batch
+from webui.generate.batch import make_batch
 from webui.generate.bench import Bench
 from webui.generate.finish import Finish
-from webui.generate.plan import batches, make_plan
+from webui.generate.plan import batches, make_plan, steps_of
 from webui.generate.progress import Meter
+from webui.generate.running import Run
 from webui.settings import from_flat, overlay
 
 
@@ -21,7 +22,7 @@ def run(request: GenerationRequest, *, settings: Mapping[str, Any], reporter: Re
     in_force = overlay(from_flat(settings), request.overrides)
     plan = make_plan(request, in_force, bench.catalog)
     groups = batches(plan)
-    meter = Meter(reporter, steps=sum(each.steps for each in plan.passes), batches=len(groups))
+    meter = Meter(reporter, steps=sum(steps_of(each)[1] for each in plan.passes), batches=len(groups))
     doing = Run(plan=plan, settings=in_force, bench=bench, reporter=reporter, meter=meter)
     for key, fields in plan.notes:
         reporter.note(key, **fields)

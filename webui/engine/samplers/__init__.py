@@ -91,7 +91,7 @@ def sample_from(
     The last `run` of `steps` are walked; `catalog.samplers.part_of_steps` gives both. `stream` is where samplers draw
     from on the way, `extra_noise` a further share of `noise`. Raises as `sample` does.
     """
-    if run < 1:
+    if run < (2 if row.timesteps else 1):
         return latents
     given = sampler_options(row, options)
     grid = _prepared(row, guided, prediction, given)

@@ -1,0 +1,29 @@
+"""What every batch of a run is made with."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from webui.domain import Plan, Reporter
+from webui.generate.bench import Bench
+from webui.generate.progress import Meter
+from webui.settings import Settings
+
+Note = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a plan."""
+
+    plan: Plan
+    settings: Settings
+    bench: Bench
+    reporter: Reporter
+    meter: Meter
+    said: list[Note] = field(default_factory=list[Note])
+
+    def say_once(self, key: str, fields: dict[str, Any]) -> None:
+        """Tell the person; every batch and pass may find the same, they hear it once."""
+        if (key, fields) not in self.said:
+            self.said.append((key, fields))
+            self.reporter.note(key, **fields)
