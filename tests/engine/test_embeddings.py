@@ -104,7 +104,7 @@ def test_names_are_found_in_any_case_longest_first_and_misfits_apart(
     known: Callable[..., Embedding], tokenizer: ClipTokenizer
 ) -> None:
     named = {each.name: each for each in (known("soft"), known("soft light"), known("wide", 8), known("unused"))}
-    shelf = Shelf(named, tokenizer, width=4)
+    shelf = Shelf(named, tokenizer, widths={"clip_l": 4})
     texts = ["a (SOFT light:1.2), wide BREAK wide", "soft", "soft light"]
     assert shelf.named_in(texts) == (["soft light", "soft"], ["wide"])
     assert shelf.vectors("soft").tolist() == [[1.0] * 4] * 3
@@ -113,4 +113,4 @@ def test_names_are_found_in_any_case_longest_first_and_misfits_apart(
 
 def test_a_pair_fits_no_model_of_one_encoder(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     pair = Embedding(name="pair", record=record(tmp_path / "x"), vectors=1, widths=(("clip_l", 4), ("clip_g", 6)))
-    assert Shelf({"pair": pair}, tokenizer, width=4).named_in(["pair"]) == ([], ["pair"])
+    assert Shelf({"pair": pair}, tokenizer, widths={"clip_l": 4}).named_in(["pair"]) == ([], ["pair"])

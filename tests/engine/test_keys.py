@@ -48,7 +48,7 @@ def test_a_name_ldm_does_not_have_is_a_key_error(tiny: SimpleNamespace) -> None:
     from webui.engine.keys import unet_to_ldm
 
     with pytest.raises(KeyError):
-        unet_to_ldm("add_embedding.linear_1.weight", tiny.unet.config)
+        unet_to_ldm("class_embedding.weight", tiny.unet.config)
 
 
 def test_running_averages_are_named_without_dots() -> None:

@@ -185,24 +185,46 @@ def test_a_weight_of_a_senseless_shape_is_a_broken_file(
             _load(record(path))
 
 
-@pytest.mark.parametrize(("channels", "reason"), [(9, "inpaint_not_yet"), (8, "pix2pix_not_yet")])
-def test_variants_that_do_not_run_yet_are_refused_with_the_reason(
-    tiny_state: dict[str, Any], record: Callable[..., Any], tmp_path: Path, channels: int, reason: str
+@pytest.mark.parametrize("channels", [9, 8])
+def test_a_network_of_more_channels_reads_them_beside_x_and_says_when_they_are_not_there(
+    tiny_state: dict[str, Any], record: Callable[..., Any], tmp_path: Path, channels: int
 ) -> None:
+    from dataclasses import replace
+
     import torch
 
-    state = tiny_state | {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, channels, 3, 3).half()}
-    with pytest.raises(UnsupportedModel) as refused:
-        _load(record(_save(state, tmp_path / "x.safetensors", "safetensors")))
-    assert refused.value.fields["reason"] == reason
+    from webui.engine.model import NoPicture
+
+    generator = torch.Generator().manual_seed(5)
+    wide = torch.randn(32, channels, 3, 3, generator=generator).half() / 10
+    state = tiny_state | {"model.diffusion_model.input_blocks.0.0.weight": wide}
+    model = _load(record(_save(state, tmp_path / "x.safetensors", "safetensors")))
+    call = _call("cond")
+    with pytest.raises(NoPicture):
+        model.denoise([call], _where())
+    beside = [torch.randn(1, channels - 4, 8, 8, generator=generator) for _ in range(2)]
+    seen: list[Any] = []
+    model.unet.register_forward_pre_hook(lambda _unet, given: seen.append(given[0].clone()))
+    one, other = (model.denoise([replace(call, extras={"concat": each})], _where())[0] for each in beside)
+    assert not torch.allclose(one, other)
+    assert torch.equal(seen[0][:, 4:], beside[0]), "they are not scaled with sigma"
+
+
+def test_channels_a_network_has_no_place_for_are_left_out(tiny_model: Any) -> None:
+    """A refiner of four channels takes over from an inpainting model."""
+    from dataclasses import replace
+
+    import torch
+
+    call = _call("cond")
+    with_more = replace(call, extras={"concat": torch.ones(1, 5, 8, 8)})
+    assert torch.equal(tiny_model.denoise([with_more], _where())[0], tiny_model.denoise([call], _where())[0])
 
 
 @pytest.mark.parametrize(
     ("sign", "shape", "family"),
     [
         ("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", (320, 1024), "sd2"),
-        ("model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight", (640, 2048), "sdxl"),
-        ("conditioner.embedders.0.model.logit_scale", (1,), "sdxl-refiner"),
         ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", (4, 4), "sd3"),
         ("double_blocks.0.img_attn.qkv.weight", (4, 4), "flux"),
     ],

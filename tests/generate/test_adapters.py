@@ -261,7 +261,7 @@ def test_an_embeddings_vectors_are_never_parted(bench: Any, embedding: Any) -> N
     embedding("good.pt", vectors=10)
     make(bench, asked("good"))
     model = bench.models.current
-    shelf = bench.shelves.shelf(bench.embeddings.read(bench.catalog), model.tokenizer, width=64)
+    shelf = bench.shelves.shelf(bench.embeddings.read(bench.catalog), model.tokenizer, widths={"clip_l": 64})
     first, second = chunks([("x " * 70 + "good", 1.0)], model.tokenizer, embeddings=shelf)
     assert (len(first.fixes), [(fix.at, fix.vectors) for fix in second.fixes]) == (0, [(1, 10)])
     assert np.isfinite(shelf.vectors("good").numpy()).all()

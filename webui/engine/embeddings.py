@@ -37,17 +37,18 @@ class Shelf(NamedEmbeddings):
         lengths = {name: each.vectors for name, each in self.others.items()}
         self._strangers = NamedEmbeddings(lengths, tokenizer) if lengths else None
         self._tokenizer = tokenizer
-        self._encoder = encoder
-        self._read: dict[str, Tensor] = {}
+        self.sides = {encoder: Side(self, encoder) for encoder in widths}
+        """As each text encoder sees them."""
+        self._read: dict[str, dict[str, Tensor]] = {}
 
-    def vectors(self, name: str) -> Tensor:
-        """(vectors, width) fp32. Raises ModelGone, BrokenFile, WrongFormat, UnsafeFile."""
+    def vectors(self, name: str, encoder: str = "clip_l") -> Tensor:
+        """(vectors, width) fp32 for one text encoder. Raises ModelGone, BrokenFile, WrongFormat, UnsafeFile."""
         if name not in self._read:
             each = self.embeddings[name]
             pictured = each.record.format is ModelFormat.PICTURE
-            tensors = read_vectors(each.record.path, picture=pictured, prefix=each.prefix)
-            self._read[name] = tensors[self._encoder if self._encoder in tensors else ""]
-        return self._read[name]
+            self._read[name] = read_vectors(each.record.path, picture=pictured, prefix=each.prefix)
+        tensors = self._read[name]
+        return tensors[encoder if encoder in tensors else ""]
 
     def named_in(self, texts: Iterable[str], *, emphasis: str = "Original") -> tuple[list[str], list[str]]:
         """(names that fit, names that do not) in plain texts without schedules, in order, each once."""

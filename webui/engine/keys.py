@@ -7,11 +7,18 @@ diffusers name comes in, an LDM name without its prefix goes out. Nothing here r
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
+SDXL_TEXT = "conditioner.embedders.0.transformer.text_model."
+"""SDXL's first text encoder, CLIP-L, under transformers' names."""
+SDXL_TEXT_2 = "conditioner.embedders.1.model."
+"""SDXL's second, bigG, under OpenCLIP's names."""
+REFINER_TEXT = "conditioner.embedders.0.model."
+"""The refiner's only one, bigG too."""
 LEGACY_TEXT = "cond_stage_model.transformer."
 """Checkpoints saved with an early transformers or by NovelAI lack `text_model.`; A1111 reads both."""
 EMA = "model_ema."
@@ -19,6 +26,8 @@ EMA = "model_ema."
 _UNET_TOP = {
     "time_embedding.linear_1.": "time_embed.0.",
     "time_embedding.linear_2.": "time_embed.2.",
+    "add_embedding.linear_1.": "label_emb.0.0.",
+    "add_embedding.linear_2.": "label_emb.0.2.",
     "conv_in.": "input_blocks.0.0.",
     "conv_norm_out.": "out.0.",
     "conv_out.": "out.2.",
@@ -48,6 +57,21 @@ _VAE_INNER = {
     "to_v.": "v.",
     "to_out.0.": "proj_out.",
 }
+_OPENCLIP_TOP = {
+    "embeddings.token_embedding.weight": "token_embedding.weight",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "final_layer_norm.": "ln_final.",
+    "text_projection.weight": "text_projection",
+}
+_OPENCLIP_LAYER = {
+    "layer_norm1.": "ln_1.",
+    "layer_norm2.": "ln_2.",
+    "mlp.fc1.": "mlp.c_fc.",
+    "mlp.fc2.": "mlp.c_proj.",
+    "self_attn.out_proj.": "attn.out_proj.",
+}
+QKV = ("q", "k", "v")
+"""The order in which OpenCLIP stacks them in `in_proj`."""
 _OLD_VAE_ATTENTION = {"to_q.": "query.", "to_k.": "key.", "to_v.": "value.", "to_out.0.": "proj_attn."}
 
 
@@ -109,9 +133,46 @@ def old_vae_name(name: str) -> str:
 
 
 def text_to_ldm(name: str) -> str:
-    """A `CLIPTextModel` weight without `text_model.`, which transformers had before version 5.6 and files still have.
-    """
+    """A `CLIPTextModel` weight without `text_model.`, which transformers had before version 5.6 and files still have."""
     return name.removeprefix("text_model.")
+
+
+def text_to_openclip(name: str) -> tuple[str, int | None]:
+    """(OpenCLIP's name, which third of its rows) of a text model's weight; None: all of it, not a third.
+
+    `text_projection` is the transpose of transformers' `text_projection.weight`. Raises KeyError for a name OpenCLIP
+    has not.
+
+    >>> text_to_openclip("text_model.encoder.layers.3.self_attn.k_proj.bias")
+    ('transformer.resblocks.3.attn.in_proj_bias', 1)
+    """
+    name = text_to_ldm(name)
+    if not name.startswith("encoder.layers."):
+        for ours, theirs in _OPENCLIP_TOP.items():
+            if name.startswith(ours):
+                return theirs + name[len(ours) :], None
+        raise KeyError(name)
+    number, _, rest = name.removeprefix("encoder.layers.").partition(".")
+    place = f"transformer.resblocks.{number}."
+    for third, letter in enumerate(QKV):
+        if rest.startswith(f"self_attn.{letter}_proj."):
+            return f"{place}attn.in_proj_{rest.rpartition('.')[2]}", third
+    if not rest.startswith(tuple(_OPENCLIP_LAYER)):
+        raise KeyError(name)
+    return place + _renamed(rest, _OPENCLIP_LAYER), None
+
+
+def to_openclip(text_encoder: nn.Module) -> dict[str, Tensor]:
+    """A text model's weights under OpenCLIP's names (without prefix), q, k and v stacked; only those are copies."""
+    thirds: dict[str, dict[int, Tensor]] = {}
+    state: dict[str, Tensor] = {}
+    for name, value in text_encoder.state_dict().items():
+        theirs, third = text_to_openclip(name)
+        if third is None:
+            state[theirs] = value.T if theirs == "text_projection" else value
+        else:
+            thirds.setdefault(theirs, {})[third] = value
+    return state | {name: torch.cat([rows[0], rows[1], rows[2]]) for name, rows in thirds.items()}
 
 
 def ema_name(ldm: str) -> str:
@@ -125,9 +186,16 @@ def is_vae_attention(name: str) -> bool:
 
 
 def to_ldm(
-    *, unet: nn.Module | None = None, vae: nn.Module | None = None, text_encoder: nn.Module | None = None
+    *,
+    unet: nn.Module | None = None,
+    vae: nn.Module | None = None,
+    text_encoder: nn.Module | None = None,
+    text_encoder_2: nn.Module | None = None,
 ) -> dict[str, Tensor]:
-    """Modules' weights under LDM names, in exact SD 1.x single-file layout. Tensors are shared, not copied."""
+    """Modules' weights under LDM names, in exact single-file layout. Only OpenCLIP's stacked tensors are copies.
+
+    `text_encoder_2` (bigG) makes it SDXL's layout, without `text_encoder` its refiner's.
+    """
     state: dict[str, Tensor] = {}
     if unet is not None:
         state |= {UNET + unet_to_ldm(name, config_of(unet)): value for name, value in unet.state_dict().items()}
@@ -135,7 +203,11 @@ def to_ldm(
         for name, value in vae.state_dict().items():
             state[VAE + vae_to_ldm(name, config_of(vae))] = value[:, :, None, None] if is_vae_attention(name) else value
     if text_encoder is not None:
-        state |= {TEXT + text_to_ldm(name): value for name, value in text_encoder.state_dict().items()}
+        prefix = TEXT if text_encoder_2 is None else SDXL_TEXT
+        state |= {prefix + text_to_ldm(name): value for name, value in text_encoder.state_dict().items()}
+    if text_encoder_2 is not None:
+        prefix = REFINER_TEXT if text_encoder is None else SDXL_TEXT_2
+        state |= {prefix + name: value for name, value in to_openclip(text_encoder_2).items()}
     return state
 
 

@@ -15,7 +15,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from webui.domain.errors import BrokenFile
 from webui.engine import keys
@@ -57,8 +57,13 @@ def empty_vae(config: Mapping[str, Any], path: Path) -> AutoencoderKL:
     return _empty(lambda: AutoencoderKL(**_accepted(AutoencoderKL, config)), path)
 
 
-def empty_text_encoder(config: Mapping[str, Any], path: Path) -> CLIPTextModel:
+def empty_text_encoder(
+    config: Mapping[str, Any], path: Path, *, projected: bool = False
+) -> CLIPTextModel | CLIPTextModelWithProjection:
+    """A text model without memory behind its weights; `projected`: with the projection of the pooled text on top."""
     known = {key: value for key, value in config.items() if key in TEXT_KEYS}
+    if projected:
+        return _empty(lambda: CLIPTextModelWithProjection(CLIPTextConfig(**known)), path)
     return _empty(lambda: CLIPTextModel(CLIPTextConfig(**known)), path)
 
 
@@ -100,11 +105,12 @@ def vae_names(vae: nn.Module, *, prefix: str) -> Names:
     return names
 
 
-def text_names(*, folder: bool = False) -> Names:
+def text_names(*, folder: bool = False, component: str = "text_encoder") -> Names:
+    """Where a text model's weight lies: under LDM's prefixes, or in a folder's component."""
     if folder:
         return lambda name: (
-            f"text_encoder/text_model.{keys.text_to_ldm(name)}",
-            f"text_encoder/{keys.text_to_ldm(name)}",
+            f"{component}/text_model.{keys.text_to_ldm(name)}",
+            f"{component}/{keys.text_to_ldm(name)}",
         )
     return lambda name: (keys.TEXT + keys.text_to_ldm(name), keys.LEGACY_TEXT + keys.text_to_ldm(name))
 
@@ -132,7 +138,7 @@ def fill(
     wanted = dtype or own_dtype(weights, found.values())
     for name, parameter in list(module.named_parameters()):
         key = found[name]
-        shape = _fitting(weights, key, tuple(parameter.shape))
+        shape = fitting(weights, key, tuple(parameter.shape))
         tensor = weights.read(key, dtype=wanted, device=device).view(shape)
         _place(module, name, tensor)
         on_bytes(weights.entries[key].size)
@@ -151,7 +157,7 @@ def own_dtype(weights: Weights, names: Iterable[str]) -> torch.dtype:
     return torch.float16 if most in _FLOAT8 else most
 
 
-def _fitting(weights: Weights, key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+def fitting(weights: Weights, key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape itself, when the stored one equals it but for the 1×1 of LDM's convolutions."""
     stored = weights.shape(key)
     if stored == shape or (stored[: len(shape)] == shape and set(stored[len(shape) :]) == {1}):

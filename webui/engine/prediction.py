@@ -3,7 +3,7 @@
 Latents travel in k-diffusion scale, x = x0 + sigma * noise; the network sees c_in * x and a timestep.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -46,6 +46,8 @@ class Prediction:
     kind: Literal["eps", "v"] = "eps"
     alphas_cumprod: Tensor
     quantize: bool = False
+    to_pure_noise: bool = False
+    """The schedule is already stretched to zero terminal SNR."""
 
     @cached_property
     def sigmas(self) -> Tensor:
@@ -102,6 +104,15 @@ class Prediction:
     def mix(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """x at noise level sigma (n,) from x0 and standard normal noise."""
         return x0 + _like(sigma, x0) * noise
+
+
+def stretched(prediction: Prediction) -> Prediction:
+    """The same with its schedule stretched to zero terminal SNR, once."""
+    if prediction.to_pure_noise:
+        return prediction
+    return replace(
+        prediction, alphas_cumprod=zero_terminal_snr(prediction.alphas_cumprod), to_pure_noise=True
+    )  # fmt: skip
 
 
 class LcmPrediction(Prediction):

@@ -8,7 +8,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
                             "The VAE of “{model}” gave NaN in half precision and was run again in fp32. --no-half-vae avoids the retry."),
     "preview_fell_back": ("没有找到 {method} 预览所需的解码器，已改用 {used}。请把解码器放入 {folder}。",
                           "The decoder for {method} previews was not found; {used} is used. Put the decoder into {folder}."),
-    "family_not_yet": ("目前只能运行 Stable Diffusion 1.x 的模型", "only Stable Diffusion 1.x models run so far"),
-    "inpaint_not_yet": ("这是局部重绘专用模型（9 通道），目前还不能运行", "it is an inpainting model (9 channels), which does not run yet"),
-    "pix2pix_not_yet": ("这是 InstructPix2Pix 模型（8 通道），目前还不能运行", "it is an InstructPix2Pix model (8 channels), which does not run yet"),
+    "family_not_yet": ("目前只能运行 Stable Diffusion 1.x 和 SDXL 的模型", "only Stable Diffusion 1.x and SDXL models run so far"),
+    "no_picture_channels": (
+        "模型“{model}”是局部重绘或 InstructPix2Pix 模型，需要一张输入图片。请在图生图中使用它。",
+        "“{model}” is an inpainting or InstructPix2Pix model and needs a picture to start from. Use it in img2img.",
+    ),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from webui.domain.errors import BrokenFile, UnsupportedModel, WrongKind
 from webui.domain.model import Family, ModelKind
-from webui.engine.families import known, sd1
+from webui.engine.families import known, sd1, sdxl
 from webui.engine.families.parts import Parts
 from webui.engine.weights import Weights
 
@@ -26,13 +26,11 @@ class FamilyRow:
 
 
 FAMILIES: tuple[FamilyRow, ...] = (
-    FamilyRow(family=Family.SDXL_REFINER, claims=known.sdxl_refiner, reason="family_not_yet"),
-    FamilyRow(family=Family.SDXL, claims=known.sdxl, reason="family_not_yet"),
+    FamilyRow(family=Family.SDXL_REFINER, claims=known.sdxl_refiner, configure=sdxl.configure_refiner),
+    FamilyRow(family=Family.SDXL, claims=known.sdxl, configure=sdxl.configure),
     FamilyRow(family=Family.SD3, claims=known.sd3, reason="family_not_yet"),
     FamilyRow(family=Family.FLUX, claims=known.flux, reason="family_not_yet"),
     FamilyRow(family=Family.SD2, claims=known.sd2, reason="family_not_yet"),
-    FamilyRow(family=Family.SD1, claims=known.inpaint, reason="inpaint_not_yet"),
-    FamilyRow(family=Family.SD1, claims=known.pix2pix, reason="pix2pix_not_yet"),
     FamilyRow(family=Family.SD1, claims=sd1.claims, configure=sd1.configure),
 )
 

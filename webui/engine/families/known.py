@@ -1,8 +1,12 @@
 """Signs by which weights of families and kinds are recognised, those included that are not run yet."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from webui.engine import keys
 from webui.engine.weights import Weights
 
+V_WORDS = ("v", "v_prediction", "v-prediction", "velocity")
 _CONV_IN = (f"{keys.UNET}input_blocks.0.0.weight", "unet/conv_in.weight")
 
 
@@ -23,10 +27,14 @@ def context_width(weights: Weights) -> int | None:
 
 
 def sdxl(weights: Weights) -> bool:
+    if "unet" in weights.extra:
+        return "text_encoder" in weights.extra and "text_encoder_2" in weights.extra
     return _any(weights, "conditioner.embedders.1.") or context_width(weights) == 2048
 
 
 def sdxl_refiner(weights: Weights) -> bool:
+    if "unet" in weights.extra:
+        return "text_encoder" not in weights.extra and "text_encoder_2" in weights.extra
     return not _any(weights, "conditioner.embedders.1.") and (
         _any(weights, "conditioner.embedders.0.") or context_width(weights) == 1280
     )
@@ -50,6 +58,32 @@ def inpaint(weights: Weights) -> bool:
 
 def pix2pix(weights: Weights) -> bool:
     return channels_in(weights) == 8
+
+
+def says_v(weights: Weights) -> bool:
+    """Whether the file says that the network answers with the velocity: a mark of its own, modelspec's word, kohya's,
+    or a folder's scheduler.
+    """
+    said = weights.metadata.get("modelspec.prediction_type", "").lower()
+    return (
+        "v_pred" in weights
+        or said in V_WORDS
+        or weights.metadata.get("ss_v_parameterization", "").lower() == "true"
+        or _scheduler(weights).get("prediction_type") == "v_prediction"
+    )
+
+
+def says_zero_snr(weights: Weights) -> bool:
+    """Whether the file says that it was trained down to pure noise (zero terminal SNR)."""
+    return (
+        "ztsnr" in weights
+        or weights.metadata.get("ss_zero_terminal_snr", "").lower() == "true"
+        or bool(_scheduler(weights).get("rescale_betas_zero_snr"))
+    )
+
+
+def _scheduler(weights: Weights) -> Mapping[str, Any]:
+    return weights.extra.get("scheduler", {}) if "unet" in weights.extra else {}
 
 
 def kind(weights: Weights) -> str:

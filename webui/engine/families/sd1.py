@@ -12,20 +12,24 @@ from typing import Any
 from webui.domain.errors import BrokenFile
 from webui.engine import keys
 from webui.engine.families import known
-from webui.engine.families.parts import Parts
+from webui.engine.families.parts import Parts, TextPart
+from webui.engine.loading import text_names
 from webui.engine.weights import Weights
 
 SCALE = 0.18215
 """Latents are multiplied by this; it makes the published VAE's latents unit variance."""
+CHANNELS = (4, 9, 8)
 _TEXT_WORDS = "embeddings.token_embedding.weight"
 
 
 def claims(weights: Weights) -> bool:
-    """A UNet of four channels that listens to a CLIP text model of the same width in the same file."""
+    """A UNet of four channels (nine: inpainting, eight: pix2pix) that listens to a CLIP text model of the same width
+    in the same file.
+    """
     width = known.context_width(weights)
     return (
         width is not None
-        and known.channels_in(weights) == 4
+        and known.channels_in(weights) in CHANNELS
         and (width == 768 or _text_prefix(weights) is not None or "unet" in weights.extra)
     )
 
@@ -40,12 +44,19 @@ def configure(weights: Weights) -> Parts:
         raise BrokenFile(path=str(weights.path), reason="no text encoder in it")
     has_vae = f"{keys.VAE}decoder.conv_in.weight" in weights
     return Parts(
-        unet=_plain(embedded.get("unet")) or unet_config(weights, keys.UNET),
-        text=_plain(embedded.get("text_encoder")) or text_config(weights, prefix),
-        vae=(_plain(embedded.get("vae")) or vae_config(weights, keys.VAE)) if has_vae else None,
-        native_size=_native_size(weights, embedded),
-        v_prediction="v_pred" in weights
-        or weights.metadata.get("modelspec.prediction_type", "") in ("v", "v_prediction", "v-prediction"),
+        unet=plain(embedded.get("unet")) or unet_config(weights, keys.UNET),
+        texts=(
+            TextPart(
+                name="clip_l",
+                config=plain(embedded.get("text_encoder")) or text_config(weights, prefix),
+                names=text_names(),
+            ),
+        ),
+        vae=(plain(embedded.get("vae")) or vae_config(weights, keys.VAE)) if has_vae else None,
+        scale=SCALE,
+        native_size=native_size(weights, embedded),
+        v_prediction=known.says_v(weights),
+        zero_terminal_snr=known.says_zero_snr(weights),
         embedded=embedded,
     )
 
@@ -66,8 +77,8 @@ def embedded_config(weights: Weights) -> Mapping[str, Any]:
 
 def unet_config(weights: Weights, prefix: str) -> dict[str, Any]:
     """UNet2DConditionModel's arguments read off the shapes of LDM weights under `prefix`."""
-    downs = _numbers(weights, rf"{re.escape(prefix)}input_blocks\.(\d+)\.0\.op\.weight")
-    blocks = _numbers(weights, rf"{re.escape(prefix)}input_blocks\.(\d+)\.0\.in_layers\.2\.weight")
+    downs = numbers(weights, rf"{re.escape(prefix)}input_blocks\.(\d+)\.0\.op\.weight")
+    blocks = numbers(weights, rf"{re.escape(prefix)}input_blocks\.(\d+)\.0\.in_layers\.2\.weight")
     layers = (downs[0] - 1) if downs else len(blocks)
     firsts = [1 + level * (layers + 1) for level in range(len(downs) + 1)]
     attends = [f"{prefix}input_blocks.{first}.1.norm.weight" in weights for first in firsts]
@@ -91,12 +102,12 @@ def unet_config(weights: Weights, prefix: str) -> dict[str, Any]:
     }
 
 
-def vae_config(weights: Weights, prefix: str) -> dict[str, Any]:
+def vae_config(weights: Weights, prefix: str, *, scale: float = SCALE) -> dict[str, Any]:
     """AutoencoderKL's arguments read off the shapes of LDM weights under `prefix`."""
     escaped = re.escape(prefix)
-    levels = _numbers(weights, rf"{escaped}decoder\.up\.(\d+)\.block\.0\.conv1\.weight")
+    levels = numbers(weights, rf"{escaped}decoder\.up\.(\d+)\.block\.0\.conv1\.weight")
     channels = [weights.shape(f"{prefix}decoder.up.{level}.block.0.conv1.weight")[0] for level in levels]
-    layers = len(_numbers(weights, rf"{escaped}decoder\.up\.0\.block\.(\d+)\.conv1\.weight")) - 1
+    layers = len(numbers(weights, rf"{escaped}decoder\.up\.0\.block\.(\d+)\.conv1\.weight")) - 1
     return {
         "in_channels": weights.shape(f"{prefix}decoder.conv_out.weight")[0],
         "out_channels": weights.shape(f"{prefix}decoder.conv_out.weight")[0],
@@ -107,7 +118,7 @@ def vae_config(weights: Weights, prefix: str) -> dict[str, Any]:
         "up_block_types": ("UpDecoderBlock2D",) * len(channels),
         "norm_num_groups": 32,
         "sample_size": 512,
-        "scaling_factor": SCALE,
+        "scaling_factor": scale,
     }
 
 
@@ -118,7 +129,7 @@ def text_config(weights: Weights, prefix: str) -> dict[str, Any]:
         "vocab_size": words,
         "hidden_size": hidden,
         "intermediate_size": weights.shape(f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
-        "num_hidden_layers": len(_numbers(weights, rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.layer_norm1\.weight")),
+        "num_hidden_layers": len(numbers(weights, rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.layer_norm1\.weight")),
         "num_attention_heads": max(1, hidden // 64),
         "max_position_embeddings": weights.shape(f"{prefix}embeddings.position_embedding.weight")[0],
         "hidden_act": "quick_gelu",
@@ -140,24 +151,29 @@ def _from_folder(weights: Weights) -> Parts:
     extra = weights.extra
     if "text_encoder" not in extra:
         raise BrokenFile(path=str(weights.path), reason="no text encoder in it")
-    unet = _plain(extra["unet"])
+    unet = plain(extra["unet"])
     side = int(unet.get("sample_size") or 64) * 8
+    embedded = embedded_config(weights)
     return Parts(
         unet=unet,
-        text=_plain(extra["text_encoder"]),
-        vae=_plain(extra.get("vae")) or None,
-        native_size=(side, side),
-        v_prediction=extra.get("scheduler", {}).get("prediction_type") == "v_prediction",
+        texts=(TextPart(name="clip_l", config=plain(extra["text_encoder"]), names=text_names(folder=True)),),
+        vae=plain(extra.get("vae")) or None,
+        native_size=native_size(weights, embedded) if embedded else (side, side),
+        scale=SCALE,
+        v_prediction=known.says_v(weights),
+        zero_terminal_snr=known.says_zero_snr(weights),
+        embedded=embedded,
     )
 
 
-def _native_size(weights: Weights, embedded: Mapping[str, Any]) -> tuple[int, int]:
+def native_size(weights: Weights, embedded: Mapping[str, Any], default: int = 512) -> tuple[int, int]:
+    """(width, height) by the file's own word, when that is sensible, else a square of `default`."""
     size = embedded.get("native_size") or re.findall(r"\d+", weights.metadata.get("modelspec.resolution", ""))
-    width, height = [int(n) for n in size] if len(size) == 2 else (512, 512)
-    return (width, height) if 64 <= min(width, height) <= max(width, height) <= 4096 else (512, 512)
+    width, height = [int(n) for n in size] if len(size) == 2 else (0, 0)
+    return (width, height) if 64 <= min(width, height) <= max(width, height) <= 4096 else (default, default)
 
 
-def _plain(config: Any) -> dict[str, Any]:
+def plain(config: Any) -> dict[str, Any]:
     """A saved configuration without the notes diffusers and transformers add to it."""
     if not isinstance(config, Mapping):
         return {}
@@ -165,7 +181,7 @@ def _plain(config: Any) -> dict[str, Any]:
     return {key: value for key, value in config.items() if not key.startswith("_") and key not in notes}
 
 
-def _numbers(weights: Weights, pattern: str) -> list[int]:
+def numbers(weights: Weights, pattern: str) -> list[int]:
     """The numbers a pattern's one group takes over all names, in order."""
     found = {int(match[1]) for name in weights if (match := re.fullmatch(pattern, name))}
     return sorted(found)

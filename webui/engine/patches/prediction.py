@@ -1,11 +1,12 @@
 """A1111's options that change how the model is asked; they are worn like any other change."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from webui.engine.prediction import stretched
 
 if TYPE_CHECKING:
     from webui.engine.model import LoadedModel
-    from webui.engine.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +31,30 @@ class Apart:
         model.apart = False
 
 
-class DowncastAlphas:
-    """`use_downcasted_alpha_bar`: alphas_cumprod as they were in fp16 before A1111 1.7. Equal to any other of its
-    kind.
+@dataclass(frozen=True, slots=True)
+class NoiseLevels:
+    """What a person says of the model's noise levels and answers, over what the file says.
+
+    `downcast`: `use_downcasted_alpha_bar`, alphas_cumprod as they were in fp16 before A1111 1.7; `zero_snr`:
+    `sd_noise_schedule`, stretched down to pure noise, after that as in A1111; `kind`: "eps" or "v", "" as the file has
+    it.
     """
 
-    def __init__(self) -> None:
-        self._kept: Prediction | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, DowncastAlphas)
-
-    def __hash__(self) -> int:
-        return hash(DowncastAlphas)
+    downcast: bool = False
+    zero_snr: bool = False
+    kind: Literal["", "eps", "v"] = ""
 
     def put_on(self, model: "LoadedModel") -> None:
-        self._kept = model.prediction
-        model.prediction = replace(model.prediction, alphas_cumprod=model.prediction.alphas_cumprod.half())
+        kept = model.prediction
+        model.kept[self] = kept
+        changed = replace(kept, kind=self.kind or kept.kind)
+        if self.downcast:
+            changed = replace(changed, alphas_cumprod=changed.alphas_cumprod.half())
+        model.prediction = stretched(changed) if self.zero_snr else changed
 
     def take_off(self, model: "LoadedModel") -> None:
-        assert self._kept is not None
-        model.prediction = replace(model.prediction, alphas_cumprod=self._kept.alphas_cumprod)
-        self._kept = None
+        kept = model.kept.pop(self)
+        # Another patch may have changed the rest meanwhile.
+        model.prediction = replace(
+            model.prediction, kind=kept.kind, alphas_cumprod=kept.alphas_cumprod, to_pure_noise=kept.to_pure_noise
+        )
