@@ -252,7 +252,89 @@ def test_the_same_set_worn_twice_is_no_work(tiny_model: Any, saved: Callable[...
     with wear(tiny_model, lora(path)):
         assert tiny_model.patch_calls == calls
     with wear(tiny_model, lora(path, unet=0.5)):
-        assert tiny_model.patch_calls == calls + 2
+        assert tiny_model.patch_calls == calls + 1
+
+
+def four(saved: Callable[..., Path]) -> list[Any]:
+    """A LoRA, a LoHa, a LoKr and a full one; the first three share a layer, the last has one of its own."""
+    key, conv = f"lora_unet_{under(ATTENTION)}", f"lora_unet_{under(CONVOLUTION)}"
+    half = {"hada_w1_a": (32, 2), "hada_w1_b": (2, 64), "hada_w2_a": (32, 2), "hada_w2_b": (2, 64)}
+    return [
+        lora(both(saved, "low"), te=0.5),
+        lora(saved({f"{key}.{name}": rand(*shape) for name, shape in half.items()}, "hadamard"), unet=0.3),
+        lora(saved({f"{key}.lokr_w1": rand(4, 8), f"{key}.lokr_w2": rand(8, 8)}, "kronecker"), unet=-0.2),
+        lora(saved({f"{conv}.diff": rand(32, 32, 3, 3)}, "whole")),
+    ]
+
+
+def test_four_at_once_add_up_and_the_bare_model_comes_back(tiny_model: Any, saved: Callable[..., Path]) -> None:
+    import torch
+
+    before, worn = bits(tiny_model), four(saved)
+    module = tiny_model.unet.get_submodule(ATTENTION)
+    with wear(tiny_model, *worn):
+        hadamard = (rand(32, 2) @ rand(2, 64)) ** 2
+        added = rand(32, 4) @ rand(4, 64, seed=2) + 0.3 * hadamard - 0.2 * torch.kron(rand(4, 8), rand(8, 8))
+        assert torch.allclose(module.weight, before[f"unet.{ATTENTION}.weight"] + added, atol=1e-4)
+        assert changed(before, tiny_model) == {
+            f"unet.{ATTENTION}.weight", f"unet.{CONVOLUTION}.weight", f"te.{TEXT}.weight",
+        }  # fmt: skip
+    tiny_model.bare()
+    assert changed(before, tiny_model) == set()
+
+
+def test_changing_one_of_four_touches_only_its_own_layers(tiny_model: Any, saved: Callable[..., Path]) -> None:
+    import torch
+
+    worn = four(saved)
+    other = [*worn[:3], lora(worn[3].path, unet=0.5)]
+    with wear(tiny_model, *other):
+        expected = bits(tiny_model)
+    tiny_model.bare()
+    before = bits(tiny_model)
+    with wear(tiny_model, *worn):
+        key, text = tiny_model.unet.get_submodule(ATTENTION).weight, tiny_model.text_encoder.get_submodule(TEXT).weight
+        conv = tiny_model.unet.get_submodule(CONVOLUTION).weight
+    with wear(tiny_model, *other):
+        assert tiny_model.unet.get_submodule(ATTENTION).weight is key
+        assert tiny_model.text_encoder.get_submodule(TEXT).weight is text
+        assert tiny_model.unet.get_submodule(CONVOLUTION).weight is not conv
+        assert all(torch.equal(value, expected[name]) for name, value in bits(tiny_model).items())
+    with wear(tiny_model, worn[3]):
+        assert changed(before, tiny_model) == {f"unet.{CONVOLUTION}.weight"}
+    tiny_model.bare()
+    assert changed(before, tiny_model) == set()
+    assert tiny_model.kept == {}
+
+
+def test_a_set_that_cannot_take_over_leaves_the_bare_model(
+    tiny_model: Any, saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    from webui.domain.errors import BrokenFile
+
+    before, broken = bits(tiny_model), tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\x20\0\0\0\0\0\0\0{not json")
+    with wear(tiny_model, *four(saved)):
+        pass
+    with pytest.raises(BrokenFile), wear(tiny_model, lora(broken)):
+        pass
+    assert changed(before, tiny_model) == set()
+    assert tiny_model.kept == {}
+
+
+def test_what_is_told_of_a_set_is_told_again_when_only_another_changes(
+    tiny_model: Any, saved: Callable[..., Path]
+) -> None:
+    from webui.engine.patches.lora import Merged
+
+    layer, conv = f"lora_unet_{under(ATTENTION)}", f"lora_unet_{under(CONVOLUTION)}"
+    wide = {f"{layer}.lora_up.weight": rand(99, 4), f"{layer}.lora_down.weight": rand(4, 99)}
+    odd = lora(saved(wide | {f"{conv}.diff": rand(32, 32, 3, 3)}, "odd"))
+    first, second = Merged((odd, lora(both(saved)))), Merged((odd, lora(both(saved), te=0.5)))
+    told = [("adapter_fits_partly", {"name": "odd", "fitted": 1, "unread": 1})]
+    for each in (first, second):
+        with tiny_model.wearing([each]):
+            assert each.notes(tiny_model) == told
 
 
 def test_one_that_lies_under_another_can_go_first(tiny_model: Any, saved: Callable[..., Path]) -> None:

@@ -1,12 +1,12 @@
 """LoRA and its kin, merged into the weights for as long as they are worn.
 
 Sums are made in fp32 and rounded once to the weight's own type, in the order the adapters are named; a file named
-twice counts twice. What a weight was is put aside whole and put back as it was, never computed back.
+twice counts twice. What a weight was is put aside whole and put back as it was, never computed back. A set that follows
+another changes only the modules in which they differ.
 """
 
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,12 +38,14 @@ class Lora:
     def strength(self, part: str) -> float:
         return self.unet if part == "unet" else self.te
 
+    def for_part(self, part: str) -> "Lora":
+        """As that part sees it: the other's strength is nothing to it."""
+        return replace(self, te=0.0) if part == "unet" else replace(self, unet=0.0)
+
     @property
     def of_text(self) -> "Lora | None":
         """As the text encoder sees it: None when it is left alone."""
-        return None if self.te == 0 else Lora(
-            path=self.path, te=self.te, unet=0.0, dyn=self.dyn, size=self.size, mtime_ns=self.mtime_ns
-        )  # fmt: skip
+        return None if self.te == 0 else self.for_part("te")
 
 
 @dataclass(slots=True, eq=False)
@@ -56,11 +58,24 @@ class Aside:
     held: Tensor | None = None
 
 
+Use = tuple["Lora", Layer]
+"""An adapter with its strengths (the other part's is 0) and which of its layers."""
+
+
+@dataclass(slots=True, eq=False)
+class Changed:
+    """One module as it is merged: what was put aside, by what it was changed, and which of these could be read."""
+
+    aside: list[Aside]
+    uses: tuple[Use, ...]
+    fitted: tuple[bool, ...]
+
+
 @dataclass(slots=True, eq=False)
 class Kept:
     """What `Merged` keeps in `LoadedModel.kept` while worn."""
 
-    aside: list[Aside] = field(default_factory=list[Aside])
+    changed: dict[nn.Module, Changed] = field(default_factory=dict[nn.Module, Changed])
     notes: list[Note] = field(default_factory=list[Note])
 
 
@@ -94,20 +109,35 @@ class Merged:
 
     def put_on(self, model: "LoadedModel") -> None:
         """Raises ModelGone, BrokenFile, WrongFormat, UnsafeFile; then the weights are as they were."""
-        kept = Kept()
+        self._merge_into(model, Kept())
+
+    def take_over(self, model: "LoadedModel", other: "Merged") -> None:
+        """Put on in place of another set that is worn: modules that both change alike stay as they are.
+
+        Raises what `put_on` raises; then neither is worn.
+        """
+        self._merge_into(model, model.kept.pop(other))
+
+    def _merge_into(self, model: "LoadedModel", kept: Kept) -> None:
+        """`kept`: of what is worn now; it becomes this set's."""
         try:
             with ExitStack() as opened:
                 sources = [_opened(lora, opened) for lora in self.loras]
-                for module, uses in _targets(model, sources):
-                    _merge(module, uses, kept)
-            kept.notes += [note for source in sources for note in _told(source)]
+                wanted = _targets(model, sources)
+                for module in [module for module in kept.changed if module not in wanted]:
+                    _give_back(kept.changed.pop(module))
+                for module, uses in wanted.items():
+                    _bring(module, uses, kept)
+            kept.notes = [note for source in sources for note in _told(source)]
         except BaseException:
-            _give_back(kept)
+            for changed in kept.changed.values():
+                _give_back(changed)
             raise
         model.kept[self] = kept
 
     def take_off(self, model: "LoadedModel") -> None:
-        _give_back(model.kept.pop(self))
+        for changed in model.kept.pop(self).changed.values():
+            _give_back(changed)
 
     def notes(self, model: "LoadedModel") -> list[Note]:
         """What the person should know of how it sits on the model that wears it."""
@@ -120,9 +150,7 @@ def _opened(lora: Lora, opened: ExitStack) -> Source:
     return Source(lora, weights, layers, said_alpha(weights.metadata), unread=strange)
 
 
-def _targets(
-    model: "LoadedModel", sources: list[Source]
-) -> Iterator[tuple[nn.Module, list[tuple[Source, Layer]]]]:  # fmt: skip
+def _targets(model: "LoadedModel", sources: list[Source]) -> dict[nn.Module, list[tuple[Source, Layer]]]:
     """Every module to be changed with what changes it, in order."""
     table = modules(model)
     found: dict[nn.Module, list[tuple[Source, Layer]]] = {}
@@ -134,37 +162,65 @@ def _targets(
                 source.fitted += 1
             else:
                 found.setdefault(table[layer], []).append((source, layer))
-    yield from found.items()
+    return found
+
+
+def _bring(module: nn.Module, uses: list[tuple[Source, Layer]], kept: Kept) -> None:
+    """One module to what it should be, from what it is."""
+    wanted = tuple((source.lora.for_part(layer[0]), layer) for source, layer in uses)
+    before = kept.changed.get(module)
+    if before is None or before.uses != wanted:
+        if before is not None:
+            _give_back(kept.changed.pop(module))
+        aside: list[Aside] = []
+        try:
+            fitted = _merge(module, uses, aside)
+        finally:
+            # Even when it failed half way: what was put aside is known and can be given back.
+            before = kept.changed[module] = Changed(aside, wanted, ())
+        before.fitted = fitted
+    for (source, _), fits in zip(uses, before.fitted, strict=True):
+        source.fitted += fits
+        source.unread += not fits
 
 
 @torch.no_grad()
-def _merge(module: nn.Module, uses: list[tuple[Source, Layer]], kept: Kept) -> None:
-    """One module's weight (and bias) with all that is added to it, rounded once."""
+def _merge(module: nn.Module, uses: list[tuple[Source, Layer]], aside: list[Aside]) -> tuple[bool, ...]:
+    """One module's weight (and bias) with all that is added to it, rounded once; which of these could be read."""
     original: Tensor = module.get_parameter("weight")
     weight, bias = original.float(), module._parameters.get("bias")
     shift: Tensor | None = None
-    changed = False
+    fitted: list[bool] = []
     for source, layer in uses:
-        kind = kind_of(frozenset(source.layers[layer]))
-        if kind is None:
-            source.unread += 1
-            continue
         strength = source.lora.strength(layer[0])
-        try:
-            delta, more = added(kind, source.tensors(layer, weight.device), weight, dyn=source.lora.dyn)
-            moved = None if more is None else (0 if shift is None else shift) + more.reshape(weight.shape[0]) * strength
-        except (Misshapen, RuntimeError):
-            source.unread += 1
+        found = _added(source, layer, weight)
+        fitted.append(found is not None)
+        if found is None:
             continue
-        weight, shift, changed = weight + delta * strength, shift if moved is None else moved, True
-        source.fitted += 1
-    if changed:
-        _replace(module, "weight", weight.to(original.dtype), kept)
+        weight = weight + found[0] * strength
+        if found[1] is not None:
+            moved = found[1].reshape(weight.shape[0]) * strength
+            shift = moved if shift is None else shift + moved
+    if any(fitted):
+        _replace(module, "weight", weight.to(original.dtype), aside)
     if shift is not None:
-        _replace(module, "bias", (shift if bias is None else bias.float() + shift).to(original.dtype), kept)
+        _replace(module, "bias", (shift if bias is None else bias.float() + shift).to(original.dtype), aside)
+    return tuple(fitted)
 
 
-def _replace(module: nn.Module, name: str, value: Tensor, kept: Kept) -> None:
+def _added(source: Source, layer: Layer, weight: Tensor) -> tuple[Tensor, Tensor | None] | None:
+    """What one adapter adds to a weight and its bias, None when it does not fit or is of a kind not read."""
+    kind = kind_of(frozenset(source.layers[layer]))
+    if kind is None:
+        return None
+    try:
+        delta, more = added(kind, source.tensors(layer, weight.device), weight, dyn=source.lora.dyn)
+    except (Misshapen, RuntimeError):
+        return None
+    return None if more is not None and more.numel() != weight.shape[0] else (delta, more)
+
+
+def _replace(module: nn.Module, name: str, value: Tensor, aside: list[Aside]) -> None:
     """Put a weight aside and another in its place.
 
     On the CPU the original (often a view of the mapped file) stays as it is. On a graphics card there is no room for
@@ -172,16 +228,16 @@ def _replace(module: nn.Module, name: str, value: Tensor, kept: Kept) -> None:
     """
     parameter = module._parameters.get(name)
     if parameter is None or parameter.device.type == "cpu":
-        kept.aside.append(Aside(module, name, parameter))
+        aside.append(Aside(module, name, parameter))
         module._parameters[name] = nn.Parameter(value, requires_grad=False)
         return
-    kept.aside.append(Aside(module, name, parameter, parameter.data.to("cpu", copy=True)))
+    aside.append(Aside(module, name, parameter, parameter.data.to("cpu", copy=True)))
     parameter.data.copy_(value)
 
 
-def _give_back(kept: Kept) -> None:
-    while kept.aside:
-        aside = kept.aside.pop()
+def _give_back(changed: Changed) -> None:
+    while changed.aside:
+        aside = changed.aside.pop()
         if aside.held is not None and aside.parameter is not None:
             aside.parameter.data.copy_(aside.held)
         aside.module._parameters[aside.name] = aside.parameter
