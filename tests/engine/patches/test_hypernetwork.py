@@ -73,9 +73,10 @@ STRUCTURES: tuple[tuple[tuple[float, ...], str, dict[str, bool]], ...] = (
     ((1, 2, 4, 1), "tanh", {"norm": True, "dropout": True, "output": True}),
     ((1, 2, 2, 1), "prelu", {"norm": True, "output": True}),
     *(((1, 2, 1), name, {}) for name in (
-        "celu elu gelu hardshrink hardsigmoid hardswish hardtanh logsigmoid logsoftmax relu6 rrelu selu sigmoid silu "
-        "softmax softmax2d softmin softplus softshrink softsign tanhshrink"
-    ).split()),
+        *("celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "logsigmoid", "logsoftmax"),
+        *("relu6", "rrelu", "selu", "sigmoid", "silu", "softmax", "softmax2d", "softmin", "softplus", "softshrink"),
+        *("softsign", "tanhshrink"),
+    )),
 )  # fmt: skip
 
 
