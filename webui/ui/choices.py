@@ -40,6 +40,7 @@ def choices(services: Services) -> dict[str, Any]:
                 "name": record.name,
                 "offers": offers(record),
                 "variant": record.variant,
+                "family": record.family.value,
                 "known": record.family is not Family.UNKNOWN,
             }
             for record in checkpoints

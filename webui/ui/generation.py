@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from webui.ui.cards import cards
 from webui.ui.gradio6 import gr
 from webui.ui.parts import in_browser, number, slider, slot, tool
 
@@ -92,7 +93,7 @@ def extra_tabs(tab: str, generation: Callable[[], list[Any]]) -> list[Any]:
     """The inner row of tabs: Generation, drawn by `generation` (its fields are returned), and the models' cards."""
     with gr.Tabs(elem_id=f"{tab}_extra_tabs", elem_classes=["extra-networks"]):
         fields = _generation(tab, generation)
-        # The models' cards (embeddings, hypernetworks, checkpoints, Lora) stand here, one Tab each.
+        cards(tab)
     return fields
 
 

@@ -18,10 +18,11 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webui.services import Services
+from webui.ui import card_routes
 from webui.ui.gradio6 import Default, gr
 from webui.ui.routes import routes
 from webui.ui.shell import build
-from webui.words import page as sentences
+from webui.words import sentences
 from webui.words.labels import LABELS
 
 FIRST = ("words.js", "language.js")
@@ -35,10 +36,11 @@ SCRIPTS = (
     "styles.js",
     "canvas.js",
     "img2img.js",
+    "cards.js",
     "pnginfo.js",
     "settings.js",
 )
-STYLES = ("page.css", "canvas.css", "img2img.css")
+STYLES = ("page.css", "canvas.css", "img2img.css", "cards.css")
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
 FONTS = ["ui-sans-serif", "system-ui", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "sans-serif"]
 MONO = ["ui-monospace", "Consolas", "monospace"]
@@ -80,7 +82,7 @@ def assets() -> dict[str, Asset]:
 
 def words_script() -> str:
     """The translations as a script: labels English → 简体中文, sentences key → both languages."""
-    spoken = {key: {"zh-CN": zh, "en": en} for key, (zh, en) in sentences.SENTENCES.items() if key.startswith("page_")}
+    spoken = {key: {"zh-CN": zh, "en": en} for key, (zh, en) in sentences().items() if key.startswith("page_")}
     body = json.dumps({"labels": {"zh-CN": LABELS}, "sentences": spoken}, ensure_ascii=False)
     return f"window.maple = window.maple || {{}};\nmaple.words = {body};\n"
 
@@ -191,6 +193,7 @@ def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     found = assets()
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
+    app.include_router(card_routes.routes(services))
     page = build(services, flags)
     gr.mount_gradio_app(
         app,

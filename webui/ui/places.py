@@ -22,6 +22,21 @@ def _places(inside: str, ids: str, *, built: bool = True) -> Iterator[Place]:
         yield Place(name, inside, built)
 
 
+def _cards(tab: str) -> Iterator[Place]:
+    """The models' cards beside Generation; all but the first two ids of a page are made by `cards.js`."""
+    yield from _places("", f"{tab}_save_preview {tab}_preview_filename")
+    for page in ("textual_inversion", "hypernetworks", "checkpoints", "lora"):
+        name = f"{tab}_{page}"
+        yield from _places(f"{tab}_extra_tabs", name)
+        yield from _places(name, f"{name}_cards_html")
+        yield from _places(f"{name}_cards_html", f"{name}_pane")
+        yield from _places(f"{name}_pane", f"{name}_controls {name}_cards {name}_tree {name}_dirs")
+        sorts = " ".join(f"{name}_extra_sort_{key}" for key in ("path", "name", "date_created", "date_modified", "dir"))
+        yield from _places(
+            f"{name}_controls", f"{name}_extra_search {sorts} {name}_extra_tree_view {name}_extra_refresh"
+        )
+
+
 PLACES: tuple[Place, ...] = (
     *_places("", "quicksettings tabs footer"),
     *_places("", "settings_json audio_notification", built=False),
@@ -158,6 +173,7 @@ PLACES: tuple[Place, ...] = (
         " img2img_open_folder save_img2img save_zip_img2img html_info_img2img html_log_img2img"
         " generation_info_img2img",
     ),
+    *(place for tab in ("txt2img", "img2img") for place in _cards(tab)),
     *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info pnginfo_html txt2img_tab"),
     *_places("tab_pnginfo", "img2img_tab inpaint_tab extras_tab", built=False),
     *_places(

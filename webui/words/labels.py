@@ -331,7 +331,6 @@ LABELS: dict[str, str] = {
     "Add hypernetwork to prompt": "将超网络添加到提示词",
     "name of a hypernetwork that every prompt gets at its end; None: no": "每条提示词末尾都会加上这个超网络；None 为不加",
     "Add Lora hashes to infotext": "在生成信息中写入 LoRA 哈希值",
-    "Add Textual Inversion hashes to infotext": "在生成信息中写入嵌入式哈希值",
     "When adding to prompt, refer to Lora by": "写入提示词时 LoRA 的名称取自",
     "Alias from file": "文件内的别名",
     "Filename": "文件名",

@@ -147,7 +147,10 @@
     }
     const model = known && now[MODEL] !== known[MODEL] ? now[MODEL] : null;
     known = now;
-    if (model) await offer(model);
+    if (model) {
+      document.dispatchEvent(new CustomEvent("maple:model", { detail: model }));
+      await offer(model);
+    }
     if (Object.keys(changes).length) await maple.attempt(() => maple.ask("internal/settings", { values: changes }));
   }
 
@@ -237,7 +240,7 @@
   for (const type of ["input", "change", "pointerup"]) maple.onTab(type, "#tab_{t}", keepSoon);
   document.addEventListener("maple:form", (event) => keepSoon(event.detail.tab));
 
-  maple.form = { named, filled, read, write, refreshLists, fromInfotext, keep, refresh, typed, get lists() { return lists; }, get ready() { return ready; } };
+  maple.form = { named, filled, read, write, refreshLists, watchQuickSettings, fromInfotext, keep, refresh, typed, get lists() { return lists; }, get ready() { return ready; } };
 
   maple.whenSeen("#txt2img_fill", () => setTimeout(() => maple.attempt(async () => {
     await refreshLists({ first: true });
