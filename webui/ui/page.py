@@ -29,6 +29,7 @@ FIRST = ("words.js", "language.js")
 """Scripts that run before anything is drawn; the others wait for the document."""
 SCRIPTS = (
     "app.js",
+    "accordions.js",
     "form.js",
     "prompt.js",
     "gallery.js",
