@@ -82,7 +82,7 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
     gallery = Gallery(lambda: settings.current, root, sanitizing=how)
     own_styles = [root / name for name in flags.styles_file or ("styles.csv",)]
     styles = StyleBook([*own_styles, home.styles] if home else own_styles)
-    intake = Intake(settings=settings, catalog=catalog, styles=styles, hooks=hooks)
+    intake = Intake(settings=settings, catalog=catalog, styles=styles, hooks=hooks, blobs=gallery.blobs)
     jobs = Jobs(root / "cache" / "queue.db", KINDS)
     if hooks.used("on_job"):
 

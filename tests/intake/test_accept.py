@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from webui.catalog.chosen import NoCheckpoint
 from webui.catalog.samplers import TooFewSteps
-from webui.domain import GenerationRequest, ModelKind
+from webui.domain import GenerationRequest, Hires, Init, Inpaint, ModelKind, SoftInpainting
 from webui.domain.errors import (
     LockedSetting,
     MapleError,
@@ -17,7 +18,9 @@ from webui.domain.errors import (
     UnknownSampler,
     UnknownSchedule,
 )
+from webui.gallery.blobs import BlobGone
 from webui.hooks import hookimpl
+from webui.intake.accept import InitWithHires, NoInitImage, TooManyInitImages
 from webui.prompt.styles import Style
 from webui.services import Services
 from webui.words import explain
@@ -126,3 +129,71 @@ def test_nothing_is_queued_when_a_request_is_refused(services: Services) -> None
         services.submit(replace(ASKED, width=0), owner="local")
     assert services.jobs.list() == []
     assert services.submit(ASKED, owner="local").position == 0
+
+
+def put(services: Services, width: int = 64, height: int = 64, *, colour: str = "red") -> str:
+    return services.gallery.blobs.put_image(Image.new("RGB", (width, height), colour))
+
+
+def test_an_init_picture_settles_size_and_batch(services: Services) -> None:
+    first, second = put(services, 100, 60), put(services, colour="blue")
+    scaled = services.intake.accept(replace(ASKED, init=Init(images=(first,), scale=2.0)))
+    assert (scaled.width, scaled.height) == (200, 120)
+    assert scaled.init is not None and scaled.init.scale == 0
+    assert services.intake.accept(scaled).width == 200
+    both = services.intake.accept(replace(ASKED, batch_size=4, init=Init(images=(first, second))))
+    assert both.batch_size == 2
+    each = services.intake.accept(replace(ASKED, batch_count=2, init=Init(images=(first, second))))
+    assert (each.batch_size, each.batch_count) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"images": ()}, NoInitImage),
+        ({"images": ("0" * 40 + ".png",)}, BlobGone),
+        ({"inpaint": Inpaint(mask="../../etc/passwd")}, BlobGone),
+        ({"latent_mask": "nothing"}, BlobGone),
+        ({"denoising_strength": 1.5}, OutOfRange),
+        ({"scale": 9.0}, OutOfRange),
+        ({"noise_multiplier": -1.0}, OutOfRange),
+        ({"images": 3}, TooManyInitImages),
+    ],
+)
+def test_an_init_picture_that_cannot_be_used_says_why(
+    services: Services, change: dict[str, Any], error: type[MapleError]
+) -> None:
+    init = Init(images=(put(services),))
+    if change.get("images") == 3:
+        change = {"images": init.images * 3}
+    with pytest.raises(error) as raised:
+        services.intake.accept(replace(ASKED, init=replace(init, **change)))
+    for language in ("en", "zh-CN"):
+        assert "{" not in explain(raised.value, language)
+
+
+def test_masks_and_soft_inpainting_have_limits(services: Services) -> None:
+    blob = put(services)
+    for change, field in (
+        ({"blur_x": -1}, "init.inpaint.blur_x"),
+        ({"padding": -1}, "init.inpaint.padding"),
+        ({"soft": SoftInpainting(transition_contrast_boost=0.5)}, "init.inpaint.soft.transition_contrast_boost"),
+    ):
+        inpaint = replace(Inpaint(mask=blob), **change)  # type: ignore[arg-type]
+        with pytest.raises(OutOfRange) as raised:
+            services.intake.accept(replace(ASKED, init=Init(images=(blob,), inpaint=inpaint)))
+        assert raised.value.fields["field"] == field
+
+
+def test_a_second_pass_after_init_pictures_is_refused(services: Services) -> None:
+    with pytest.raises(InitWithHires):
+        services.intake.accept(replace(ASKED, init=Init(images=(put(services),)), hires=Hires()))
+
+
+def test_a_share_of_steps_too_small_for_the_sampler_is_said(services: Services) -> None:
+    init = Init(images=(put(services),), denoising_strength=0.6)
+    asked = replace(ASKED, sampler="UniPC", steps=4, init=init)
+    with pytest.raises(TooFewSteps):
+        services.intake.accept(asked)
+    services.intake.accept(replace(asked, init=replace(init, denoising_strength=0.0)))
+    services.intake.accept(replace(asked, steps=8))

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from webui.domain.errors import BadInput, NotFound
 from webui.gallery.files import disk_errors, write_whole
@@ -69,6 +69,15 @@ class Blobs:
             with Image.open(path) as image:
                 image.load()
                 return image
+        except (OSError, ValueError, SyntaxError) as error:
+            raise BlobGone(id=id) from error
+
+    def size(self, id: str) -> tuple[int, int]:
+        """(width, height) in pixels as it is shown, turned as its EXIF says. Raises BlobGone."""
+        try:
+            with Image.open(self.path(id)) as image:
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+                return (image.height, image.width) if turned else image.size
         except (OSError, ValueError, SyntaxError) as error:
             raise BlobGone(id=id) from error
 

@@ -16,8 +16,9 @@ from webui.catalog.samplers import (
     split_name,
 )
 from webui.catalog.upscalers import hires_size, named_upscaler
-from webui.domain import GenerationRequest, ModelKind
-from webui.domain.errors import OutOfRange
+from webui.domain import GenerationRequest, Init, ModelKind
+from webui.domain.errors import BadInput, NotFound, OutOfRange
+from webui.gallery.blobs import Blobs
 from webui.hooks import Hooks
 from webui.intake.stylebook import StyleBook
 from webui.prompt.limits import check_length
@@ -46,8 +47,40 @@ HIRES_LIMITS: dict[str, tuple[float, float]] = {
     "steps": (0, 1000),
     "denoising_strength": (0, 1),
 }
+INIT_LIMITS: dict[str, tuple[float, float]] = {
+    "denoising_strength": (0, 1),
+    "image_cfg_scale": (0, 1000),
+    "noise_multiplier": (0, 10),
+}
+INPAINT_LIMITS: dict[str, tuple[float, float]] = {"blur_x": (0, 1024), "blur_y": (0, 1024), "padding": (0, 8192)}
+SOFT_LIMITS: dict[str, tuple[float, float]] = {
+    "schedule_bias": (0, 8),
+    "preservation_strength": (0, 8),
+    "transition_contrast_boost": (1, 32),
+    "mask_influence": (0, 1),
+    "difference_threshold": (0, 8),
+    "difference_contrast": (0, 8),
+}
 LARGEST = 16384
 """Pixels of a side after the second pass."""
+
+
+class NoInitImage(NotFound):
+    """img2img without a picture to start from."""
+
+    key = "no_init_image"
+
+
+class TooManyInitImages(BadInput):
+    """Fields: given, pictures, batch_size."""
+
+    key = "too_many_init_images"
+
+
+class InitWithHires(BadInput):
+    """img2img has no second pass."""
+
+    key = "init_with_hires"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +91,21 @@ class Intake:
     catalog: Catalog
     styles: StyleBook
     hooks: Hooks
+    blobs: Blobs
 
     def accept(self, request: GenerationRequest) -> GenerationRequest:
         """The request with names canonical, styles merged, sizes on the latent grid and seeds fixed.
 
         Raises OutOfRange, TooLong, UnknownSampler, UnknownSchedule, TooFewSteps, UnknownModel, ModelGone, NoCheckpoint,
-        LockedSetting and what settings say of an override.
+        NoInitImage, TooManyInitImages, InitWithHires, BlobGone, LockedSetting and what settings say of an override.
         """
         settings = overlay(self.settings.current, request.overrides)
+        request = with_init(request, self.blobs)
         check_ranges(request)
         check_lengths(request)
         request = self._with_styles(request)
         request = self.hooks.transform("transform_request", request, "request", settings=settings)
+        request = with_init(request, self.blobs)
         check_ranges(request)
         check_lengths(request)
         request = canonical(request)
@@ -115,6 +151,8 @@ def check_ranges(request: GenerationRequest) -> None:
 
     if request.refiner is not None:
         within(request.refiner, {"switch_at": (0, 1)}, prefix="refiner.")
+    if request.init is not None:
+        check_init_ranges(request.init)
     hires = request.hires
     if hires is not None:
         within(hires, HIRES_LIMITS, prefix="hires.")
@@ -122,6 +160,46 @@ def check_ranges(request: GenerationRequest) -> None:
         for field, value in zip(("hires.width", "hires.height"), final, strict=True):
             if not 64 <= value <= LARGEST:
                 raise OutOfRange(field=field, value=value, lo=64, hi=LARGEST)
+
+
+def check_init_ranges(init: Init) -> None:
+    """Raises OutOfRange naming the first field outside its limits."""
+    within(init, INIT_LIMITS, prefix="init.")
+    if init.scale and not 0.05 <= init.scale <= 4:
+        raise OutOfRange(field="init.scale", value=init.scale, lo=0.05, hi=4)
+    if init.inpaint is not None:
+        within(init.inpaint, INPAINT_LIMITS, prefix="init.inpaint.")
+        if init.inpaint.soft is not None:
+            within(init.inpaint.soft, SOFT_LIMITS, prefix="init.inpaint.soft.")
+
+
+def with_init(request: GenerationRequest, blobs: Blobs) -> GenerationRequest:
+    """The request with its init images found, its size and batch as they ask for; others come back as they are.
+
+    Several images are one for each picture of a batch, which is made as small as they are, or one for each of all
+    pictures. Raises NoInitImage, TooManyInitImages, InitWithHires, BlobGone, OutOfRange.
+    """
+    init = request.init
+    if init is None:
+        return request
+    if not init.images:
+        raise NoInitImage()
+    if request.hires is not None:
+        raise InitWithHires()
+    inpaint = init.inpaint
+    for id in (*init.images, *([inpaint.mask] if inpaint else ()), *([init.latent_mask] if init.latent_mask else ())):
+        blobs.path(id)
+    given, pictures = len(init.images), request.batch_size * request.batch_count
+    if 1 < given <= request.batch_size:
+        request = replace(request, batch_size=given)
+    elif given > request.batch_size and given not in (1, pictures):
+        raise TooManyInitImages(given=given, pictures=pictures, batch_size=request.batch_size)
+    if init.scale:
+        check_init_ranges(init)
+        width, height = (int(side * init.scale) for side in blobs.size(init.images[0]))
+        # The size is settled: a repeat of the request must not scale once more.
+        request = replace(request, width=width, height=height, init=replace(init, scale=0.0))
+    return request
 
 
 def within(noun: object, limits: Mapping[str, tuple[float, float]], *, prefix: str = "") -> None:
@@ -166,6 +244,9 @@ def check_sampler(request: GenerationRequest, settings: Settings) -> None:
     row = SAMPLERS.find(request.sampler)
     assert row is not None, "canonical names are in the table"
     check_steps(row, request.steps, asdict(settings.sampling))
+    init = request.init
+    if init is not None and init.denoising_strength:
+        check_part(row, request.steps, init.denoising_strength, settings, whole=settings.img2img.fix_steps)
     hires = request.hires
     if hires is None or not hires.denoising_strength:
         return

@@ -14,4 +14,11 @@ FIELDS: dict[str, tuple[str, str]] = {
     "seed_resize_height": ("种子缩放高度", "Resize seed from height"),
     "clip_skip": ("CLIP 终止层数", "Clip skip"),
     "denoising_strength": ("重绘幅度", "Denoising strength"),
+    "init.denoising_strength": ("重绘幅度", "Denoising strength"),
+    "init.scale": ("缩放比例", "Scale"),
+    "init.image_cfg_scale": ("图像 CFG", "Image CFG Scale"),
+    "init.noise_multiplier": ("图生图噪声乘数", "Noise multiplier for img2img"),
+    "init.inpaint.blur_x": ("蒙版模糊", "Mask blur"),
+    "init.inpaint.blur_y": ("蒙版模糊", "Mask blur"),
+    "init.inpaint.padding": ("仅蒙版区域的边距", "Only masked padding, pixels"),
 }
