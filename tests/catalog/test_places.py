@@ -37,7 +37,8 @@ def test_without_flags_the_tree_is_akis(tmp_path: Path):
     folders = folders_from(object(), tmp_path)
     assert set(folders) == set(FOLDERS)
     assert paths(object(), tmp_path, CHECKPOINT) == [tmp_path / "models" / "Stable-diffusion"]
-    assert paths(object(), tmp_path, ModelKind.EMBEDDING) == [tmp_path / "embeddings"]
+    embeddings = [tmp_path / "embeddings", tmp_path / "models" / "embeddings"]
+    assert paths(object(), tmp_path, ModelKind.EMBEDDING) == embeddings
     assert tmp_path / "models" / "ESRGAN" in paths(object(), tmp_path, ModelKind.UPSCALER)
 
 
@@ -55,7 +56,8 @@ def test_a_flag_may_be_given_several_times_and_goes_first(tmp_path: Path):
 def test_models_dir_moves_the_whole_tree_but_not_the_embeddings(tmp_path: Path):
     given = Given(models_dir=tmp_path / "big disk")
     assert paths(given, tmp_path, ModelKind.VAE) == [tmp_path / "big disk" / "VAE"]
-    assert paths(given, tmp_path, ModelKind.EMBEDDING) == [tmp_path / "embeddings"]
+    embeddings = [tmp_path / "embeddings", tmp_path / "big disk" / "embeddings"]
+    assert paths(given, tmp_path, ModelKind.EMBEDDING) == embeddings
 
 
 def test_every_flag_named_in_the_table_is_a_flag_of_ours(tmp_path: Path):

@@ -1,4 +1,6 @@
-"""Where models lie: sd-webui-aki's folders under models/, embeddings/, every folder flag, another A1111's folders."""
+"""Where models lie: sd-webui-aki's folders under models/, embeddings/ (and models/embeddings), every folder flag,
+another A1111's folders.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ FOLDERS: Mapping[ModelKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ModelKind.CHECKPOINT: (("Stable-diffusion",), ("ckpt", "ckpt_dir")),
     ModelKind.VAE: (("VAE",), ("vae_dir",)),
     ModelKind.LORA: (("Lora", "LyCORIS"), ("lora_dir", "lyco_dir_backcompat")),
-    ModelKind.EMBEDDING: ((), ("embeddings_dir",)),
+    ModelKind.EMBEDDING: (("embeddings",), ("embeddings_dir",)),
     ModelKind.HYPERNETWORK: (("hypernetworks",), ("hypernetwork_dir",)),
     ModelKind.CONTROLNET: (("ControlNet",), ("controlnet_dir",)),
     ModelKind.UPSCALER: (
@@ -106,7 +108,8 @@ def _places(kind: ModelKind, flags: object, data_root: Path, *, models: Path, ho
 def _below(kind: ModelKind, root: Path, models: Path, names: Iterable[str]) -> list[Path]:
     paths = [models / name for name in names]
     if kind is ModelKind.EMBEDDING:
-        paths.append(root / "embeddings")
+        # A1111's own place stands first; ours in models/ can be part of a checkout.
+        paths.insert(0, root / "embeddings")
     if kind is ModelKind.CONTROLNET:
         paths.append(root / CONTROLNET_EXTENSION)
     return paths
