@@ -20,11 +20,11 @@ FIRST_UPSCALER = "Latent"
 def accordions(tab: str, offered: Offered) -> list[Any]:
     """The row of accordions of a tab; its fields, boxes included."""
     with gr.Row(elem_id=f"{tab}_accordions", elem_classes=["accordions"], equal_height=False):
-        hires = _accordion("Hires. fix", "txt2img_hr", lambda: _hires(offered)) if tab == "txt2img" else []
-        return [*hires, *_accordion("Refiner", f"{tab}_enable", lambda: _refiner(tab))]
+        hires = accordion("Hires. fix", "txt2img_hr", lambda: _hires(offered)) if tab == "txt2img" else []
+        return [*hires, *accordion("Refiner", f"{tab}_enable", lambda: _refiner(tab))]
 
 
-def _accordion(label: str, elem_id: str, content: Callable[[], Sequence[Any]]) -> list[Any]:
+def accordion(label: str, elem_id: str, content: Callable[[], Sequence[Any]]) -> list[Any]:
     """A box with what it opens; [box, *fields]."""
     with gr.Column(elem_id=elem_id, elem_classes=["input-accordion"], min_width=0):
         with gr.Row(elem_classes=["accordion-head"]):

@@ -9,6 +9,7 @@ from typing import Any
 
 from webui.domain.request import MaskedContent, ResizeMode
 from webui.ui import generation
+from webui.ui.accordions import accordion, accordions
 from webui.ui.generation import Offered
 from webui.ui.gradio6 import gr
 from webui.ui.parts import slider, slot, tool
@@ -41,7 +42,8 @@ def _settings(offered: Offered) -> list[Any]:
     )
     inpaint = _inpaint()
     sampling = generation.sampling(TAB, offered)
-    soft = _soft()
+    refiner = accordions(TAB, offered)
+    soft = accordion("Soft inpainting", "soft_inpainting_enabled", _soft)
     tiling = generation.tiling(TAB)
     dimensions = _dimensions()
     cfg = generation.cfg(TAB)
@@ -50,8 +52,8 @@ def _settings(offered: Offered) -> list[Any]:
     seeds = generation.seeds(TAB)
     overrides = generation.overrides(TAB)
     return [
-        *pictures, resize_mode, *inpaint, *sampling, *soft, *tiling, *dimensions, *cfg, image_cfg, denoising, *seeds,
-        *overrides,
+        *pictures, resize_mode, *inpaint, *sampling, *refiner, *soft, *tiling, *dimensions, *cfg, image_cfg, denoising,
+        *seeds, *overrides,
     ]  # fmt: skip
 
 
@@ -143,28 +145,20 @@ def _radio(label: str, elem_id: str, choices: Sequence[str], *, value: str = "")
 
 
 def _soft() -> list[Any]:
-    """Soft inpainting; its sliders show while it is ticked."""
-    with gr.Column(elem_id="soft_inpainting", elem_classes=["soft-inpainting"], min_width=0):
-        enabled = gr.Checkbox(False, label="Soft inpainting", elem_id="soft_inpainting_enabled", container=False)
-        with gr.Column(elem_id="soft_inpainting_controls", elem_classes=["soft-controls"], min_width=0):
-            with gr.Row():
-                bias = slider("Schedule bias", "soft_inpainting_schedule_bias", 0, 8, 1, 0.1, min_width=160)
-                kept = slider(
-                    "Preservation strength", "soft_inpainting_preservation_strength", 0, 8, 0.5, 0.05, min_width=160
-                )
-                boost = slider(
-                    "Transition contrast boost", "soft_inpainting_transition_contrast_boost", 1, 32, 4, 0.5,
-                    min_width=160,
-                )  # fmt: skip
-            with gr.Row():
-                influence = slider("Mask influence", "soft_inpainting_mask_influence", 0, 1, 0, 0.05, min_width=160)
-                threshold = slider(
-                    "Difference threshold", "soft_inpainting_difference_threshold", 0, 8, 0.5, 0.25, min_width=160
-                )
-                contrast = slider(
-                    "Difference contrast", "soft_inpainting_difference_contrast", 0, 8, 2, 0.25, min_width=160
-                )
-    return [enabled, bias, kept, boost, influence, threshold, contrast]
+    """Soft inpainting's sliders."""
+    with gr.Row():
+        bias = slider("Schedule bias", "soft_inpainting_schedule_bias", 0, 8, 1, 0.1, min_width=160)
+        kept = slider("Preservation strength", "soft_inpainting_preservation_strength", 0, 8, 0.5, 0.05, min_width=160)
+        boost = slider(
+            "Transition contrast boost", "soft_inpainting_transition_contrast_boost", 1, 32, 4, 0.5, min_width=160
+        )
+    with gr.Row():
+        influence = slider("Mask influence", "soft_inpainting_mask_influence", 0, 1, 0, 0.05, min_width=160)
+        threshold = slider(
+            "Difference threshold", "soft_inpainting_difference_threshold", 0, 8, 0.5, 0.25, min_width=160
+        )
+        contrast = slider("Difference contrast", "soft_inpainting_difference_contrast", 0, 8, 2, 0.25, min_width=160)
+    return [bias, kept, boost, influence, threshold, contrast]
 
 
 def _dimensions() -> list[Any]:

@@ -23,6 +23,7 @@ MODES = ("img2img", "sketch", "inpaint", "inpaint_sketch", "inpaint_upload", "ba
 MASKED = frozenset({"inpaint", "inpaint_sketch", "inpaint_upload"})
 NOT_MASKED = "Inpaint not masked"
 ONLY_MASKED = "Only masked"
+SOFT_BOX = "soft_inpainting_enabled-checkbox"
 SOFT = {f"soft_inpainting_{field.name}": field.name for field in fields(SoftInpainting)}
 
 
@@ -70,7 +71,7 @@ def init_shape(values: Mapping[str, Any], *, images: tuple[str, ...], inpaint: I
 def inpaint_from(values: Mapping[str, Any], mask: str) -> Inpaint:
     """The inpaint group around a mask. Raises InitFieldWrong."""
     blur = _number(values, "img2img_mask_blur", 4)
-    soft = bool(values.get("soft_inpainting_enabled"))
+    soft = bool(values.get(SOFT_BOX))
     told = {name: _number(values, id, getattr(SoftInpainting(), name)) for id, name in SOFT.items()}
     return Inpaint(
         mask=mask,
@@ -99,7 +100,7 @@ def init_values(init: Init) -> dict[str, Any]:
         "img2img_inpainting_fill": inpaint.content.value,
         "img2img_inpaint_full_res": ONLY_MASKED if inpaint.only_masked else "Whole picture",
         "img2img_inpaint_full_res_padding": inpaint.padding,
-        "soft_inpainting_enabled": inpaint.soft is not None,
+        SOFT_BOX: inpaint.soft is not None,
     }
     return shown | {id: getattr(inpaint.soft, name) for id, name in SOFT.items() if inpaint.soft is not None}
 

@@ -155,9 +155,10 @@ PLACES: tuple[Place, ...] = (
     *_places("img2img_settings", "sampler_selection_img2img img2img_sampling img2img_scheduler img2img_steps"),
     *_places(
         "img2img_settings",
-        "soft_inpainting soft_inpainting_enabled soft_inpainting_controls soft_inpainting_schedule_bias"
+        "soft_inpainting_enabled soft_inpainting_enabled-checkbox soft_inpainting_schedule_bias img2img_accordions"
         " soft_inpainting_preservation_strength soft_inpainting_transition_contrast_boost"
         " soft_inpainting_mask_influence soft_inpainting_difference_threshold soft_inpainting_difference_contrast"
+        " img2img_enable img2img_enable-checkbox img2img_checkpoint img2img_checkpoint_refresh img2img_switch_at"
         " img2img_tiling img2img_column_size img2img_tabs_resize"
         " img2img_tab_resize_to img2img_width img2img_height img2img_res_switch_btn img2img_detect_image_size_btn"
         " img2img_tab_resize_by img2img_scale img2img_scale_resolution_preview img2img_update_resize_to"
