@@ -29,7 +29,7 @@ from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
 from webui.catalog.cards import Cards
 from webui.catalog.places import a1111_home_from, make_folders
-from webui.domain import GenerationRequest, ModelKind
+from webui.domain import ExtrasRequest, GenerationRequest, ModelKind
 from webui.domain.errors import MapleError
 from webui.gallery.filenames import Sanitizing
 from webui.gallery.save import Gallery
@@ -43,7 +43,11 @@ from webui.words import explain, say
 
 log = logging.getLogger(__name__)
 
-KINDS = {name: Kind(request=GenerationRequest, target="webui.generate:run") for name in ("txt2img", "img2img")}
+KINDS = {
+    "txt2img": Kind(request=GenerationRequest, target="webui.generate:run"),
+    "img2img": Kind(request=GenerationRequest, target="webui.generate:run"),
+    "extras": Kind(request=ExtrasRequest, target="webui.tools:run_extras"),
+}
 FIRST_PORT = 7860
 PORTS_TRIED = 100
 PAGE_PATIENCE = 15.0
@@ -148,6 +152,15 @@ class Engine:
             return None
         return pkgutil.resolve_name("webui.generate:memory")(self.workers.bench)
 
+    def unload(self) -> None:
+        """Give the models' memory back; asking does not load the engine."""
+        if "webui.generate" in sys.modules:
+            self.workers.bench.models.unload()
+
+    def reload(self) -> None:
+        """Load the checkpoint in force."""
+        pkgutil.resolve_name("webui.generate:warm")(self.workers.bench, self._services.settings.current)
+
     def close(self) -> None:
         """Give up warming, if it has not begun."""
         self._closing.set()
@@ -243,7 +256,7 @@ def serve(flags: Flags) -> int:
     host = flags.server_name or ("0.0.0.0" if flags.listen else "127.0.0.1")
     port = free_port(flags, host)
     engine = Engine(services)
-    services = replace(services, engine_memory=engine.memory)
+    services = replace(services, engine_memory=engine.memory, engine_unload=engine.unload, engine_reload=engine.reload)
     app = application(services, engine, port=port, accounts=accounts)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,

@@ -7,7 +7,7 @@ from typing import Any
 from webui.catalog import Catalog
 from webui.catalog.cards import Cards
 from webui.catalog.lora_hashes import LoraHashes
-from webui.domain import GenerationRequest, Job
+from webui.domain import ExtrasRequest, GenerationRequest, Job
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, Names, StyleBook
@@ -33,6 +33,11 @@ class Services:
     engine_memory: Callable[[], dict[str, Any] | None] = lambda: None
     """Bytes of the graphics card by A1111's names, or None: no card, or the engine is not loaded yet."""
 
+    engine_unload: Callable[[], None] = lambda: None
+    """Give the models' memory back, if the engine is loaded."""
+    engine_reload: Callable[[], None] = lambda: None
+    """Load the checkpoint in force ahead of the next request."""
+
     @property
     def names(self) -> Names:
         """What names in a pasted infotext are looked up in."""
@@ -46,3 +51,7 @@ class Services:
         accepted = self.intake.accept(request)
         kind = "txt2img" if accepted.init is None else "img2img"
         return self.jobs.put(accepted, kind=kind, owner=owner, settings=flat(self.settings.current), id=id)
+
+    def submit_extras(self, request: ExtrasRequest, *, owner: str) -> Job:
+        """Put pictures to be enlarged into the queue."""
+        return self.jobs.put(request, kind="extras", owner=owner, settings=flat(self.settings.current))

@@ -7,7 +7,7 @@ A1111 route in `sdapi.py` with the field names and defaults of A1111 1.10.1, one
 
 from fastapi import FastAPI
 
-from webui.api import docs, extra_networks, sdapi, v1
+from webui.api import docs, extra_networks, extras, lists, sdapi, v1
 from webui.api.errors import add_handlers
 from webui.services import Services
 
@@ -17,6 +17,8 @@ def mount(app: FastAPI, services: Services) -> None:
     add_handlers(app)
     app.include_router(v1.routes(services))
     app.include_router(sdapi.routes(services))
+    app.include_router(lists.routes(services))
+    app.include_router(extras.routes(services))
     app.include_router(extra_networks.routes(services))
     docs.mount(app)
 

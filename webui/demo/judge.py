@@ -85,16 +85,33 @@ def held_back(count: int, *, seed: int = 7) -> list[Asked]:
     return [Asked(colour=colour, shape=shape, background=background) for colour, shape, background in chosen]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is in a picture: its background (r, g, b), where something is drawn (height, width), and in what colour."""
+
+    backdrop: Floats
+    mask: Bits
+    colour: Floats | None
+    """None: next to nothing is drawn."""
+
+
+def thing_in(pixels: Floats) -> Seen:
+    """The thing drawn in a picture (height, width, 3) of 0-255."""
+    backdrop = _border_colour(pixels)
+    thing = np.linalg.norm(lab(pixels) - lab(backdrop), axis=-1) > DIFFERENT
+    if thing.sum() < 0.003 * thing.size:
+        return Seen(backdrop=backdrop, mask=thing, colour=None)
+    return Seen(backdrop=backdrop, mask=thing, colour=np.median(pixels[_core(thing)], axis=0))
+
+
 def judge(picture: Image.Image, asked: Asked) -> Verdict:
     """Look at one square RGB picture."""
-    pixels = np.asarray(picture.convert("RGB"), dtype=np.float64)
-    backdrop = _border_colour(pixels)
-    background = nearest_colour(backdrop) == asked.background
-    thing = np.linalg.norm(_lab(pixels) - _lab(backdrop), axis=-1) > DIFFERENT
-    if thing.sum() < 0.003 * thing.size:
+    seen = thing_in(np.asarray(picture.convert("RGB"), dtype=np.float64))
+    background = nearest_colour(seen.backdrop) == asked.background
+    if seen.colour is None:
         return Verdict(background=background, colour=False, shape=False, overlap=0.0)
-    colour = nearest_colour(np.median(pixels[_core(thing)], axis=0)) == asked.colour
-    overlaps = _overlaps(thing)
+    colour = nearest_colour(seen.colour) == asked.colour
+    overlaps = _overlaps(seen.mask)
     own = overlaps.pop(asked.shape)
     shape = own >= IOU and own > max(overlaps.values())
     return Verdict(background=background, colour=colour, shape=shape, overlap=own)
@@ -138,12 +155,12 @@ def _truth(thing: Asked, *, seed: int, size: int) -> Image.Image:
 def nearest_colour(rgb: Floats) -> str:
     """The palette's name nearest in Lab to an (r, g, b) of 0-255."""
     names, palette = _palette()
-    return names[int(np.linalg.norm(palette - _lab(rgb), axis=-1).argmin())]
+    return names[int(np.linalg.norm(palette - lab(rgb), axis=-1).argmin())]
 
 
 @functools.cache
 def _palette() -> tuple[list[str], Floats]:
-    return list(COLOURS), _lab(np.array(list(COLOURS.values()), dtype=np.float64))
+    return list(COLOURS), lab(np.array(list(COLOURS.values()), dtype=np.float64))
 
 
 def _border_colour(pixels: Floats) -> Floats:
@@ -153,7 +170,7 @@ def _border_colour(pixels: Floats) -> Floats:
     return np.nanmedian(inner.reshape(-1, 3), axis=0)
 
 
-def _lab(rgb: Floats) -> Floats:
+def lab(rgb: Floats) -> Floats:
     """sRGB (…, 3) of 0-255 to CIE Lab (…, 3), D65; IEC 61966-2-1 and CIE 15."""
     value = rgb / 255
     linear = np.where(value > 0.04045, ((value + 0.055) / 1.055) ** 2.4, value / 12.92)

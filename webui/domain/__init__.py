@@ -6,6 +6,7 @@ names it and export it here when more than one room speaks of it.
 
 from webui.domain.control import Control
 from webui.domain.convert import ConvertRequest
+from webui.domain.extras import ExtrasRequest
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
 from webui.domain.plan import Enlarge, Pass, Picture, Plan, Stage
@@ -30,6 +31,7 @@ __all__ = [
     "Control",
     "ConvertRequest",
     "Enlarge",
+    "ExtrasRequest",
     "Family",
     "GenerationRequest",
     "Hires",

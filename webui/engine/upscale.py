@@ -48,11 +48,11 @@ def enlarge(picture: Image.Image, width: int, height: int, *, grow: Grow) -> Ima
     """An RGB picture at exactly this size in pixels: grown when it is too small, then fitted with Lanczos."""
     scale = max(width / picture.width, height / picture.height)
     if scale > 1.0:
-        picture = _grown(picture, scale, grow)
+        picture = grown(picture, scale, grow)
     return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _grown(picture: Image.Image, scale: float, grow: Grow) -> Image.Image:
+def grown(picture: Image.Image, scale: float, grow: Grow) -> Image.Image:
     """Grown `scale` times; sizes are multiples of 8, as in A1111, whatever comes after."""
     width, height = (int(side * scale // 8 * 8) for side in picture.size)
     for _ in range(MOST_TURNS):

@@ -5,11 +5,13 @@
     layouts.py   the names a model's weights have in a single file and in a diffusers folder
     targets.py   where a result goes: never over a file unless told, whole or not at all
     convert.py   the story: open, name anew, write
+    extras.py    finished pictures enlarged
 
 May import domain, words, settings, catalog, engine; no neighbour of its row. Add a tool: a module with a function of
 paths, a runner `run_<tool>(request, *, settings, reporter, bench)`, its request in `domain`, its row in `app.KINDS`.
 """
 
 from webui.tools.convert import convert, run_convert
+from webui.tools.extras import run_extras
 
-__all__ = ["convert", "run_convert"]
+__all__ = ["convert", "run_convert", "run_extras"]

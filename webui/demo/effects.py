@@ -1,0 +1,265 @@
+"""What the prompt language and the passes do to pictures of the demo checkpoint, each figure beside its chance level.
+
+Every picture goes through `generate.run`, from a request to a picture. An `Effect` asks for pictures twice: once as it
+should be, once with the thing it measures taken away; both figures are shares of seeds, with the standard error.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from webui import generate
+from webui.catalog import Catalog, folders_from
+from webui.demo.judge import nearest_colour, thing_in
+from webui.domain import Artifact, GenerationRequest, Hires, Progress, Wish
+from webui.gallery.save import Gallery
+from webui.hooks import Hooks
+from webui.settings import Settings, flat
+from webui.settings.flags import Flags
+
+BATCH = 10
+Pixels = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """Pictures by request. `overrides` of a request are settings by their dotted key."""
+
+    make: Callable[[GenerationRequest], list[Image.Image]]
+    base: GenerationRequest
+
+    def pictures(self, seeds: int, **asked: Any) -> list[Image.Image]:
+        """One picture for each seed from 1 on."""
+        made: list[Image.Image] = []
+        for start in range(0, seeds, BATCH):
+            many = min(BATCH, seeds - start)
+            made += self.make(replace(self.base, seed=1 + start, batch_size=many, **asked))
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Of `count` seeds this share showed it."""
+
+    share: float
+    count: int
+
+    def __str__(self) -> str:
+        error = math.sqrt(self.share * (1 - self.share) / self.count)
+        return f"{self.share:.0%} ± {error:.0%}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A measured effect and the same figure without what should cause it."""
+
+    effect: str
+    measured: Share
+    chance: Share
+    least: float
+    """The measured share may not fall below this."""
+
+
+def share(seen: Sequence[bool]) -> Share:
+    return Share(share=sum(seen) / len(seen), count=len(seen))
+
+
+# --- seeing --------------------------------------------------------------------------------------
+
+
+def pixels(picture: Image.Image) -> Pixels:
+    return np.asarray(picture.convert("RGB"), dtype=np.float64)
+
+
+def thing_colour(picture: Image.Image) -> str:
+    """The name of the colour of what is drawn; "" where nothing is."""
+    seen = thing_in(pixels(picture))
+    return nearest_colour(seen.colour) if seen.colour is not None else ""
+
+
+def backdrop(picture: Image.Image) -> str:
+    """The name of the background's colour."""
+    return nearest_colour(thing_in(pixels(picture)).backdrop)
+
+
+def part(picture: Image.Image, colour: str) -> float:
+    """The share of the thing drawn that is nearest to a colour of the palette."""
+    small = picture.resize((48, 48), Image.Resampling.BOX)
+    seen = thing_in(pixels(small))
+    drawn = pixels(small)[seen.mask]
+    return sum(nearest_colour(pixel) == colour for pixel in drawn) / max(len(drawn), 1)
+
+
+def overlap(one: Image.Image, other: Image.Image) -> float:
+    """IoU of what is drawn in two pictures, brought to one size."""
+    first = thing_in(pixels(one)).mask
+    second = thing_in(pixels(other.resize(one.size, Image.Resampling.LANCZOS))).mask
+    either = int((first | second).sum())
+    return float((first & second).sum() / either) if either else 0.0
+
+
+def seam(picture: Image.Image) -> float:
+    """How much rows and columns differ across the border, over how much neighbours differ inside; 1: no seam."""
+    seen = pixels(picture)
+    across = (np.abs(seen[0] - seen[-1]).mean() + np.abs(seen[:, 0] - seen[:, -1]).mean()) / 2
+    inside = (np.abs(np.diff(seen, axis=0)).mean() + np.abs(np.diff(seen, axis=1)).mean()) / 2
+    return float(across / max(inside, 1e-6))
+
+
+# --- effects -------------------------------------------------------------------------------------
+
+
+def weights_move_colour(studio: Studio, seeds: int) -> Found:
+    """Of two colours named for one circle, the one that weighs more takes more of it; against another seed's, half."""
+    text = "a ({}:{}) ({}:{}) circle on a white background"
+    red = [part(one, "red") for one in studio.pictures(seeds, prompt=text.format("red", 1.5, "blue", 0.5))]
+    blue = [part(one, "red") for one in studio.pictures(seeds, prompt=text.format("red", 0.5, "blue", 1.5))]
+    moved = [heavy > light for heavy, light in zip(red, blue, strict=True)]
+    chance = [one > other for one, other in zip(red, red[1:] + red[:1], strict=True)]
+    return Found(effect="weights move colour", measured=share(moved), chance=share(chance), least=0.9)
+
+
+def negative_removes(studio: Studio, seeds: int) -> Found:
+    """A colour that came unasked goes when the negative prompt names it; naming another leaves most as they were."""
+    asked = {"prompt": "a circle on a white background"}
+    bare = [thing_colour(one) for one in studio.pictures(seeds, **asked)]
+    most = max(set(bare), key=bare.count)
+    without = studio.pictures(seeds, **asked, negative_prompt=most)
+    beside = studio.pictures(seeds, **asked, negative_prompt="square")
+    had = [number for number, colour in enumerate(bare) if colour == most]
+    gone = [thing_colour(without[number]) != most for number in had]
+    chance = [thing_colour(beside[number]) != most for number in had]
+    return Found(effect="negative prompt removes", measured=share(gone), chance=share(chance), least=0.8)
+
+
+def and_composes(studio: Studio, seeds: int) -> Found:
+    """Joined by AND, one prompt gives the thing and the other the background; without it the background is any."""
+    joined = studio.pictures(seeds, prompt="a red circle AND on a yellow background")
+    alone = studio.pictures(seeds, prompt="a red circle")
+    both = [thing_colour(one) == "red" and backdrop(one) == "yellow" for one in joined]
+    chance = [thing_colour(one) == "red" and backdrop(one) == "yellow" for one in alone]
+    return Found(effect="AND composes", measured=share(both), chance=share(chance), least=0.9)
+
+
+def editing_switches(studio: Studio, seeds: int) -> Found:
+    """[red:blue:N]: red to the end with N = steps, blue from the start with N = 0, both bit for bit; early is blue."""
+    text = "a {} circle on a white background"
+    steps = studio.base.steps
+    plain = {colour: studio.pictures(seeds, prompt=text.format(colour)) for colour in ("red", "blue")}
+    edited = {at: studio.pictures(seeds, prompt=text.format(f"[red:blue:{at}]")) for at in (0, 1, steps)}
+    right = [
+        edited[steps][number].tobytes() == plain["red"][number].tobytes()
+        and edited[0][number].tobytes() == plain["blue"][number].tobytes()
+        and thing_colour(edited[1][number]) == "blue"
+        for number in range(seeds)
+    ]
+    chance = [thing_colour(one) == "blue" for one in plain["red"]]
+    return Found(effect="editing switches at its step", measured=share(right), chance=share(chance), least=0.9)
+
+
+def hires_keeps(studio: Studio, seeds: int) -> Found:
+    """The second pass keeps where things are: it overlaps with its own first pass by 0.8, with another seed's not."""
+    text = "a red star on a white background"
+    small = studio.pictures(seeds, prompt=text)
+    large = studio.pictures(seeds, prompt=text, hires=Hires(scale=1.5, upscaler="Latent", denoising_strength=0.55))
+    kept = [overlap(one, two) >= 0.8 for one, two in zip(small, large, strict=True)]
+    chance = [overlap(one, two) >= 0.8 for one, two in zip(small, large[1:] + large[:1], strict=True)]
+    return Found(effect="hires keeps composition", measured=share(kept), chance=share(chance), least=0.8)
+
+
+def tiling_tiles(studio: Studio, seeds: int) -> Found:
+    """With tiling a picture's far sides meet without a seam, as they do not by themselves."""
+    # Few steps and no words: the sides are not one flat colour yet, so there is something to meet.
+    asked = {"prompt": "", "cfg_scale": 1.0, "steps": 4}
+    tiled = [seam(one) < 2 for one in studio.pictures(seeds, **asked, tiling=True)]
+    plain = [seam(one) < 2 for one in studio.pictures(seeds, **asked)]
+    return Found(effect="tiling tiles", measured=share(tiled), chance=share(plain), least=0.9)
+
+
+EFFECTS: Mapping[str, Callable[[Studio, int], Found]] = {
+    "weights": weights_move_colour,
+    "negative": negative_removes,
+    "and": and_composes,
+    "editing": editing_switches,
+    "hires": hires_keeps,
+    "tiling": tiling_tiles,
+}
+
+
+def table(found: Sequence[Found]) -> str:
+    """One row each, as Markdown."""
+    lines = ["| | seeds | measured | chance | at least |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {one.effect} | {one.measured.count} | {one.measured} | {one.chance} | {one.least:.0%} |" for one in found
+    ]
+    return "\n".join(lines)
+
+
+# --- a place to work in --------------------------------------------------------------------------
+
+
+class _Keeps:
+    """A Reporter that keeps pictures and wants nothing else."""
+
+    def __init__(self) -> None:
+        self.artifacts: list[Artifact] = []
+
+    def report(self, progress: Progress) -> None: ...
+
+    def preview_wanted(self, step: int) -> bool:
+        return False
+
+    def preview(self, picture: bytes, media_type: str) -> None: ...
+
+    def artifact(self, artifact: Artifact) -> None:
+        self.artifacts.append(artifact)
+
+    def note(self, key: str, **fields: Any) -> None: ...
+
+    def finished(self) -> tuple[Artifact, ...]:
+        return ()
+
+    def wish(self) -> Wish:
+        return Wish.NONE
+
+    def served(self, wish: Wish) -> None: ...
+
+
+@contextmanager
+def studio(checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: float = 5.0) -> Iterator[Studio]:
+    """Everything that is needed to make pictures with one checkpoint, in a folder that goes away."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        flags = Flags(ckpt_dir=(checkpoint.parent,), use_cpu=(), no_hashing=True)
+        catalog = Catalog(root / "models.db", folders_from(flags, root), hashes=False)
+        catalog.scan()
+        gallery = Gallery(Settings, root)
+        bench = generate.open_bench(catalog=catalog, gallery=gallery, hooks=Hooks(), flags=flags)
+
+        def make(request: GenerationRequest) -> list[Image.Image]:
+            keeps = _Keeps()
+            generate.run(request, settings=flat(Settings()), reporter=keeps, bench=bench)
+            return [_read(root / one.path) for one in keeps.artifacts if not one.grid]
+
+        base = GenerationRequest(
+            checkpoint=checkpoint.stem, sampler="Euler a", steps=steps, cfg_scale=cfg_scale, width=size, height=size,
+            save=False, save_grid=False,
+        )  # fmt: skip
+        try:
+            yield Studio(make=make, base=base)
+        finally:
+            bench.close()
+            catalog.close()
+
+
+def _read(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
