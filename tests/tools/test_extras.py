@@ -37,7 +37,12 @@ def picture(width: int = 32, height: int = 16) -> Image.Image:
 def extras(bench, tmp_path: Path, *pictures: Image.Image, **asked):
     ids = tuple(bench.gallery.blobs.put_image(each) for each in pictures)
     result = run_extras(ExtrasRequest(images=ids, **asked), settings=flat(Settings()), reporter=Ears(), bench=bench)
-    return [Image.open(tmp_path / each.path) for each in result.artifacts], result
+    return [opened(tmp_path / each.path) for each in result.artifacts], result
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def test_every_picture_comes_out_larger(bench, tmp_path) -> None:
