@@ -171,3 +171,18 @@ def test_a_file_that_is_no_upscaler_is_named(tmp_path: Path) -> None:
     save_file({"strange.weight": torch.zeros(2, 2)}, tmp_path / "no.safetensors")
     with pytest.raises(NoUpscaler):
         load_upscaler(tmp_path / "no.safetensors", device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("upscaler", "nearly"), [("Lanczos", 0), ("Latent", 60)])
+def test_a_given_picture_stands_for_the_first_pass(bench: Any, upscaler: str, nearly: int) -> None:
+    both, second = Ears(), Ears()
+    whole = make(bench, hires(upscaler=upscaler), both)
+    first = make(bench, replace(ASKED, hires=None))
+    with Image.open(first.artifacts[0].path) as image:
+        picture = bench.gallery.blobs.put_image(image)
+    again = make(bench, hires(upscaler=upscaler, picture=picture), second)
+    assert abs(pixels(again) - pixels(whole)).mean() <= nearly
+    # The first pass's steps are not counted, for they are not made.
+    totals = [max(each.total for each in ears.progress) for ears in (both, second)]
+    assert totals[0] - totals[1] == ASKED.steps
+    assert again.artifacts[0].infotext == whole.artifacts[0].infotext

@@ -60,6 +60,8 @@ class Pass:
     """None: from noise alone, or from `init`."""
     init: Init | None = None
     """How a pass starts from its pictures' `init` (img2img)."""
+    given: str = ""
+    """Blob id of a picture that stands for what the pass would make: nothing is sampled."""
     denoising_strength: float = 1.0
     """How much of the picture a pass starts from is noise."""
     whole_steps: bool = True

@@ -30,6 +30,8 @@ class SamplerOptions:
 class Hires:
     """A second pass over the enlarged picture. "" and 0 mean "as in the first pass"."""
 
+    picture: str = ""
+    """Blob id of a finished picture that stands for the first pass's, which is not made then (A1111's ✨)."""
     scale: float = 2.0
     """Used when neither width nor height is given."""
     width: int = 0

@@ -83,6 +83,8 @@ class Passed:
     """Those the texts name, in order."""
     start: Start | None = None
     """What it started from, when that was not noise alone."""
+    shown: tuple[Image.Image, ...] = ()
+    """The pictures, when they were given and not made."""
 
 
 def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
@@ -93,12 +95,12 @@ def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
     first, *more = run.plan.passes
     before: Tensor | None = None
     with ExitStack() as worn:
-        done = make_pass(run, first, pictures, None, worn)
+        done = given(run, first, pictures, worn) if first.given else make_pass(run, first, pictures, None, worn)
         uneven, used = done.uneven, done.embeddings
         for each in more:
             if done.latents is None or done.stopped:
                 break
-            if run.plan.request.save and run.settings.saving.save_images_before_highres_fix:
+            if run.plan.request.save and run.settings.saving.save_images_before_highres_fix and not done.shown:
                 before = decoded(run, done, done.latents)
             done = make_pass(run, each, pictures, done, worn)
             used += done.embeddings
@@ -136,6 +138,18 @@ def make_pass(run: Run, each: Pass, pictures: tuple[Picture, ...], before: Passe
         embeddings=used,
         start=start,
     )
+
+
+def given(run: Run, each: Pass, pictures: Sequence[Picture], worn: ExitStack) -> Passed:
+    """A finished picture in the place of what a pass would make. Raises BlobGone and what loading raises."""
+    image = run.bench.gallery.blobs.open(each.given).convert("RGB")
+    if image.size != (each.width, each.height):
+        image = image.resize((each.width, each.height), Image.Resampling.LANCZOS)
+    model = wear(run, each, each.stages[0], tuple(pictures), worn)
+    with run.meter.phase("encoding"):
+        seeds = [picture.seed for picture in pictures]
+        latents = model.encode(torch.stack([to_tensor(image) for _ in pictures]), seeds=seeds)
+    return Passed(latents=latents, model=model, noise_source="", shown=(image,) * len(pictures))
 
 
 def starting(
@@ -222,7 +236,7 @@ def enlarged(run: Run, each: Pass, before: Passed, seeds: Sequence[int]) -> Tens
         if row is not None and row.latent:
             latents = enlarge_latents(row, before.latents, width=size[0], height=size[1])
         else:
-            shown = [to_image(picture) for picture in decoded(run, before, before.latents)]
+            shown = before.shown or [to_image(picture) for picture in decoded(run, before, before.latents)]
             scale = max(wanted.width / shown[0].width, wanted.height / shown[0].height)
             grow = grower(run, wanted.upscaler, wanted.model, scale)
             larger = [enlarge(one, wanted.width, wanted.height, grow=grow) for one in shown]

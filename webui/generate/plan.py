@@ -41,6 +41,8 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
     made = pictures(request, settings)
     if request.init is not None:
         base = init_pass(request.init, base, settings)
+    if request.hires is not None and request.hires.picture:
+        base = replace(base, given=request.hires.picture)
     if request.networks:
         written = (text for each in made for text in (each.prompt, each.hires_prompt))
         notes += networks.notes(written, catalog, checkpoint)
@@ -85,7 +87,7 @@ def hires_pass(hires: Hires, base: Pass, request: GenerationRequest, settings: S
         stages = (stage(chosen_checkpoint(catalog, hires.checkpoint), request, settings, catalog),)
     return replace(
         base, width=width, height=height, sampler=sampler, schedule=schedule, steps=hires.steps or base.steps,
-        stages=stages, denoising_strength=hires.denoising_strength,
+        stages=stages, denoising_strength=hires.denoising_strength, given="",
         enlarge=Enlarge(upscaler=upscaler, model=model, width=whole_width, height=whole_height),
     )  # fmt: skip
 
@@ -99,6 +101,8 @@ def init_pass(init: Init, base: Pass, settings: Settings) -> Pass:
 
 def steps_of(each: Pass) -> tuple[int, int]:
     """(steps the schedule of a pass is laid out for, how many of them are walked)."""
+    if each.given:
+        return each.steps, 0
     if each.init is None and each.enlarge is None:
         return each.steps, each.steps
     return part_of_steps(each.steps, each.denoising_strength, whole=each.whole_steps)

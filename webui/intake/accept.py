@@ -180,6 +180,8 @@ def with_init(request: GenerationRequest, blobs: Blobs) -> GenerationRequest:
     pictures. Raises NoInitImage, TooManyInitImages, InitWithHires, BlobGone, OutOfRange.
     """
     init = request.init
+    if request.hires is not None and request.hires.picture:
+        blobs.path(request.hires.picture)
     if init is None:
         return request
     if not init.images:
