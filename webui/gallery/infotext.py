@@ -632,6 +632,8 @@ def _sampler(name: str, schedule: str, lookup: Lookup) -> dict[str, Any]:
     if known is None:
         bare, ending = split_sampler(name)
         known = None if ending is None else lookup.sampler(bare, ending)
+    # A schedule that is not here does not take the sampler along.
+    known = known or lookup.sampler(name, "Automatic")
     if known is None:
         return {"schedule": schedule}
     return {"sampler": known[0], "schedule": known[1]}
