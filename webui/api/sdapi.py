@@ -2,25 +2,27 @@
 ignoring it.
 """
 
+import asyncio
 import base64
-import binascii
 import json
 import re
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from webui.api.bodies import Img2Img, Shared, Txt2Img
 from webui.api.errors import language
+from webui.api.handed_in import decoded
 from webui.api.owner import owner_of
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
 from webui.catalog.upscalers import UPSCALERS
-from webui.domain import GenerationRequest, Hires, Job, JobState, ModelKind, ModelRecord, Refiner, SamplerOptions, Wish
-from webui.domain.errors import BadInput, MapleError, NotFound, UnreadablePicture
+from webui.domain import GenerationRequest, Job, JobState, ModelKind, ModelRecord, Wish
+from webui.domain.errors import MapleError, NotFound
 from webui.gallery.infotext import parameters as a1111_parameters
 from webui.gallery.infotext import read as read_infotext
 from webui.gallery.infotext import request_from
@@ -33,146 +35,6 @@ from webui.settings.flags import public_flags
 from webui.words import say
 
 TASK_ID = re.compile(r"[\w().-]{1,80}")
-
-
-class NotYet(BadInput):
-    """A field of A1111's that nothing here carries out yet. Fields: field."""
-
-    key = "not_yet"
-
-
-class Txt2Img(BaseModel):
-    """POST /sdapi/v1/txt2img, A1111 1.10.1's fields and defaults. Unknown fields are passed over, as there."""
-
-    prompt: str = ""
-    negative_prompt: str = ""
-    styles: list[str] | None = None
-    seed: int = -1
-    subseed: int = -1
-    subseed_strength: float = 0
-    seed_resize_from_h: int = -1
-    seed_resize_from_w: int = -1
-    sampler_name: str | None = None
-    scheduler: str | None = None
-    batch_size: int = 1
-    n_iter: int = 1
-    steps: int = 50
-    cfg_scale: float = 7.0
-    width: int = 512
-    height: int = 512
-    restore_faces: bool | None = None
-    tiling: bool | None = None
-    do_not_save_samples: bool = False
-    do_not_save_grid: bool = False
-    eta: float | None = None
-    denoising_strength: float | None = None
-    s_min_uncond: float | None = None
-    s_churn: float | None = None
-    s_tmax: float | None = None
-    s_tmin: float | None = None
-    s_noise: float | None = None
-    override_settings: dict[str, Any] | None = None
-    override_settings_restore_afterwards: bool = True
-    refiner_checkpoint: str | None = None
-    refiner_switch_at: float | None = None
-    disable_extra_networks: bool = False
-    firstpass_image: str | None = None
-    comments: dict[str, Any] | None = None
-    enable_hr: bool = False
-    firstphase_width: int = 0
-    firstphase_height: int = 0
-    hr_scale: float = 2.0
-    hr_upscaler: str | None = None
-    hr_second_pass_steps: int = 0
-    hr_resize_x: int = 0
-    hr_resize_y: int = 0
-    hr_checkpoint_name: str | None = None
-    hr_sampler_name: str | None = None
-    hr_scheduler: str | None = None
-    hr_prompt: str = ""
-    hr_negative_prompt: str = ""
-    force_task_id: str | None = None
-    sampler_index: str = "Euler"
-    script_name: str | None = None
-    script_args: list[Any] = Field(default_factory=list)
-    send_images: bool = True
-    save_images: bool = False
-    alwayson_scripts: dict[str, Any] = Field(default_factory=dict)
-    infotext: str | None = None
-
-    def refuse_unbuilt(self) -> None:
-        """Raises NotYet for what would otherwise be silently left out of the picture."""
-        asked = {
-            "restore_faces": self.restore_faces,
-            "firstpass_image": self.firstpass_image,
-            "script_name": self.script_name,
-            "alwayson_scripts": self.alwayson_scripts,
-        }
-        for field, value in asked.items():
-            if value and value != "None":
-                raise NotYet(field=field)
-
-    def request(self) -> GenerationRequest:
-        """The domain's noun."""
-        self.refuse_unbuilt()
-        return GenerationRequest(
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            styles=tuple(self.styles or ()),
-            sampler=self.sampler_name or self.sampler_index,
-            schedule=self.scheduler or "Automatic",
-            steps=self.steps,
-            cfg_scale=self.cfg_scale,
-            width=self.width,
-            height=self.height,
-            batch_size=self.batch_size,
-            batch_count=self.n_iter,
-            seed=self.seed,
-            subseed=self.subseed,
-            subseed_strength=self.subseed_strength,
-            seed_resize_width=max(0, self.seed_resize_from_w),
-            seed_resize_height=max(0, self.seed_resize_from_h),
-            tiling=bool(self.tiling),
-            hires=self.hires(),
-            refiner=self.refiner(),
-            options=SamplerOptions(
-                eta=self.eta, s_churn=self.s_churn, s_tmin=self.s_tmin, s_tmax=self.s_tmax, s_noise=self.s_noise,
-                s_min_uncond=self.s_min_uncond,
-            ),
-            overrides=dict(self.override_settings or {}),
-            save=self.save_images and not self.do_not_save_samples,
-            save_grid=self.save_images and not self.do_not_save_grid,
-        )  # fmt: skip
-
-    def refiner(self) -> Refiner | None:
-        """The refiner, when one is named. Without a fraction it is in force from the first step, as in A1111."""
-        if self.refiner_checkpoint in (None, "", "None"):
-            return None
-        return Refiner(checkpoint=str(self.refiner_checkpoint), switch_at=self.refiner_switch_at or 0.0)
-
-    def hires(self) -> Hires | None:
-        """The second pass, when one is asked for."""
-        if not self.enable_hr:
-            return None
-        strength = 0.75 if self.denoising_strength is None else self.denoising_strength
-        return Hires(
-            scale=self.hr_scale,
-            width=self.hr_resize_x,
-            height=self.hr_resize_y,
-            upscaler=self.hr_upscaler or "Latent",
-            steps=self.hr_second_pass_steps,
-            denoising_strength=strength,
-            sampler=same(self.hr_sampler_name, "Use same sampler"),
-            schedule=same(self.hr_scheduler, "Use same scheduler"),
-            checkpoint=same(self.hr_checkpoint_name, "Use same checkpoint"),
-            prompt=self.hr_prompt,
-            negative_prompt=self.hr_negative_prompt,
-        )
-
-
-def same(name: str | None, as_before: str) -> str:
-    """A name, "" for what A1111 says when it means the first pass's."""
-    return "" if name in (None, as_before) else str(name)
 
 
 class Images(BaseModel):
@@ -215,17 +77,30 @@ def _generation(router: APIRouter, services: Services) -> None:
     async def txt2img(body: Txt2Img, request: Request) -> Images:  # pyright: ignore[reportUnusedFunction]
         """Make pictures and wait for them."""
         asked = with_infotext(body, services)
+        return await made(asked, asked.request(), request, body.model_dump())
+
+    @router.post("/img2img")
+    async def img2img(body: Img2Img, request: Request) -> Images:  # pyright: ignore[reportUnusedFunction]
+        """Make pictures from pictures and wait for them."""
+        asked = with_infotext(body, services)
+        wanted = await asyncio.to_thread(asked.request, services.gallery.blobs)
+        echo = body.model_dump()
+        if not body.include_init_images:
+            echo |= {"init_images": None, "mask": None}
+        return await made(asked, wanted, request, echo)
+
+    async def made(asked: Shared, wanted: GenerationRequest, request: Request, echo: dict[str, Any]) -> Images:
         task = asked.force_task_id
         id = task if task and TASK_ID.fullmatch(task) else None
         if not asked.override_settings_restore_afterwards and asked.override_settings:
             services.settings.change(asked.override_settings, by="api")
-        job = services.submit(asked.request(), owner=owner_of(request), id=id)
+        job = services.submit(wanted, owner=owner_of(request), id=id)
         done = await closed(services.jobs, job.id)
         if done.state is JobState.FAILED:
             raise failure(done)
-        images = pictures(done, services) if body.send_images else None
+        images = pictures(done, services) if asked.send_images else None
         info = dict(done.result.info) if done.result else {}
-        return Images(images=images, parameters=body.model_dump(), info=json.dumps(info, ensure_ascii=False))
+        return Images(images=images, parameters=echo, info=json.dumps(info, ensure_ascii=False))
 
     @router.post("/png-info")
     def png_info(body: PngInfo) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -238,12 +113,17 @@ def _generation(router: APIRouter, services: Services) -> None:
         }
 
 
-def with_infotext(body: Txt2Img, services: Services) -> Txt2Img:
+Body = TypeVar("Body", bound=Shared)
+
+
+def with_infotext(body: Body, services: Services) -> Body:
     """The body with its `infotext` read first and its own fields over it, as A1111 does."""
     if not body.infotext:
         return body
-    values = parameters(body.infotext, services)
-    return Txt2Img(**{**values, **body.model_dump(exclude_unset=True)})
+    values = {
+        name: value for name, value in parameters(body.infotext, services).items() if name in type(body).model_fields
+    }
+    return type(body)(**{**values, **body.model_dump(exclude_unset=True)})
 
 
 A1111_FIELDS = {
@@ -272,7 +152,9 @@ def parameters(infotext: str, services: Services) -> dict[str, Any]:
     if refiner:
         shown |= {"refiner_checkpoint": refiner.checkpoint, "refiner_switch_at": refiner.switch_at}
     if hires:
-        shown |= {"enable_hr": True} | {HIRES_FIELDS[name]: value for name, value in asdict(hires).items()}
+        shown |= {"enable_hr": True} | {
+            HIRES_FIELDS[name]: value for name, value in asdict(hires).items() if name in HIRES_FIELDS
+        }
     if overrides:
         shown["override_settings"] = {key: value for _, key, value in overrides}
     return {name: value for name, value in shown.items() if name in Txt2Img.model_fields}
@@ -283,16 +165,6 @@ def pictures(job: Job, services: Services) -> list[str]:
     artifacts = job.result.artifacts if job.result else ()
     paths = [services.gallery.within(each.path) for each in artifacts]
     return [base64.b64encode(path.read_bytes()).decode() for path in paths if path is not None]
-
-
-def decoded(text: str) -> bytes:
-    """Bytes of a base64 picture, with or without a data: prefix. Raises UnreadablePicture."""
-    if text.startswith(("http://", "https://")):
-        raise UnreadablePicture(reason="an address instead of a picture")
-    try:
-        return base64.b64decode(text.partition(";base64,")[2] if text.startswith("data:") else text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UnreadablePicture(reason=str(error)) from error
 
 
 def failure(job: Job) -> MapleError:
