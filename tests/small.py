@@ -47,6 +47,70 @@ def save_small_checkpoint(path: Path, *, with_vae: bool = True) -> Path:
     return path
 
 
+def small_sdxl(*, refiner: bool = False, channels: int = 4) -> Any:
+    """SDXL's real classes, seeded and narrow: `unet`, `vae`, `text` (None in the refiner) and `big`; whole numbers of
+    fp16, so that a half-precision file gives them back exactly.
+    """
+    from types import SimpleNamespace
+
+    import torch
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers.models.clip.configuration_clip import CLIPTextConfig
+    from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
+
+    torch.manual_seed(20)
+    attends = (False, True, True, False) if refiner else (False, True, True)
+    widths = (32, 64, 64, 64) if refiner else (32, 64, 128)
+    unet = UNet2DConditionModel(
+        in_channels=channels, block_out_channels=widths, layers_per_block=2, sample_size=128,
+        cross_attention_dim=64 if refiner else 128, use_linear_projection=True,
+        down_block_types=tuple("CrossAttnDownBlock2D" if each else "DownBlock2D" for each in attends),
+        up_block_types=tuple("CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(attends)),
+        transformer_layers_per_block=(1, 2, 2, 2) if refiner else (1, 1, 2),
+        attention_head_dim=tuple(max(1, width // 64) for width in widths),
+        addition_embed_type="text_time", addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=64 + 8 * (5 if refiner else 6),
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4, norm_num_groups=32,
+        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1, latent_channels=4, scaling_factor=0.13025,
+    )  # fmt: skip
+    told: dict[str, Any] = {
+        "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 1, "vocab_size": 49408,
+        "bos_token_id": 49406, "eos_token_id": 49407, "projection_dim": 64,
+    }  # fmt: skip
+    text = None if refiner else CLIPTextModel(CLIPTextConfig(num_hidden_layers=3, **told))
+    big = CLIPTextModelWithProjection(CLIPTextConfig(num_hidden_layers=4, hidden_act="gelu", **told))
+    with torch.no_grad():
+        for name, weights in unet.named_parameters():
+            if "attn2" in name or "add_embedding" in name:
+                weights.mul_(4.0)  # so that prompts and sizes matter
+    for module in (unet, vae, text, big):
+        if module is not None:
+            module.eval().requires_grad_(False).half().float()
+    return SimpleNamespace(unet=unet, vae=vae, text=text, big=big)
+
+
+def save_small_sdxl(
+    path: Path, parts: Any = None, *, marks: tuple[str, ...] = (), metadata: dict[str, str] | None = None, **kind: Any
+) -> Path:
+    """A small SDXL checkpoint in the real single-file layout, fp16. `parts`: of `small_sdxl`, which `kind` is told
+    otherwise; `marks`: empty tensors of these names ("v_pred", "ztsnr").
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    from webui.engine.keys import to_ldm
+
+    parts = parts if parts is not None else small_sdxl(**kind)
+    state = to_ldm(unet=parts.unet, vae=parts.vae, text_encoder=parts.text, text_encoder_2=parts.big)
+    kept = {name: value.half().contiguous() for name, value in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(kept | {mark: torch.tensor([]) for mark in marks}, path, metadata=metadata)
+    return path
+
+
 class Ears:
     """A Reporter that remembers. `wishes`: what is wished when that step is done; `looking`: somebody watches."""
 

@@ -128,9 +128,8 @@ def _big(weights: Weights, prefix: str, given: Mapping[str, Any]) -> TextPart:
     if f"{prefix}token_embedding.weight" not in weights:
         raise BrokenFile(path=str(weights.path), reason="no text encoder in it")
     words, hidden = weights.shape(f"{prefix}token_embedding.weight")
-    layers = {
-        name.split(".resblocks.")[1].split(".")[0] for name in weights if f"{prefix}transformer.resblocks." in name
-    }
+    blocks = f"{prefix}transformer.resblocks."
+    layers = {name.removeprefix(blocks).split(".")[0] for name in weights if name.startswith(blocks)}
     config = given or {
         "vocab_size": words,
         "hidden_size": hidden,
@@ -179,9 +178,7 @@ def _transformers_names(theirs: list[str]) -> list[str]:
         *("layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2"),
         *(f"self_attn.{letter}_proj" for letter in (*keys.QKV, "out")),
     ]
-    blocks = [
-        f"encoder.layers.{layer}.{part}.{leaf}" for layer in layers for part in inner for leaf in ("weight", "bias")
-    ]
+    parts = [f"encoder.layers.{layer}.{part}" for layer in layers for part in inner]
     top = ("embeddings.token_embedding.weight", "embeddings.position_embedding.weight", "final_layer_norm.weight",
            "final_layer_norm.bias", "text_projection.weight")  # fmt: skip
     return [*top, *(f"{part}.{leaf}" for part in parts for leaf in ("weight", "bias"))]
