@@ -7,7 +7,7 @@ by itself. Add a factor: a function from `Case` to `Difference`s, its name in `F
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,7 @@ from webui.intake.lookup import Names
 from webui.prompt.limits import MOST_CHARACTERS
 from webui.prompt.networks import NetworkTag, extract
 from webui.settings import Settings, checked, declared, flat, infotext_labels, overlay
+from webui.words import say
 
 HASHED_AT_ONCE = 64 * 2**20
 """Bytes up to which a file is hashed while somebody waits."""
@@ -101,6 +102,25 @@ def differences(text: str, here: Here) -> tuple[Difference, ...]:
     found = [each for factor in FACTORS for each in factor(made)]
     order = list(Grade)
     return tuple(sorted(found, key=lambda each: order.index(each.grade)))
+
+
+def view(found: Iterable[Difference], language: str) -> list[dict[str, Any]]:
+    """As JSON, put into words: `text` says what differs, the action's `label` what is done about it."""
+    return [
+        {
+            "key": each.key,
+            "grade": each.grade.value,
+            "about": each.about,
+            "text": say(each.key, language, **each.fields),
+            "action": each.action
+            and {
+                "do": each.action.do,
+                "value": each.action.value,
+                "label": say(f"differs_do_{each.action.do}", language, value=each.action.value),
+            },
+        }
+        for each in found
+    ]
 
 
 # --- weights

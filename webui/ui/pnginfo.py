@@ -13,4 +13,6 @@ def pnginfo() -> None:
             slot("pnginfo_generation_info")
             with gr.Row(elem_id="pnginfo_send_buttons"):
                 gr.Button("Send to txt2img", elem_id="txt2img_tab", min_width=0)
+                gr.Button("Send to img2img", elem_id="img2img_tab", min_width=0)
+                gr.Button("Send to inpaint", elem_id="inpaint_tab", min_width=0)
             slot("pnginfo_html")

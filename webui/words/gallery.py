@@ -37,6 +37,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{program} 的模型“{model}”没有公开文件，只能用相近的模型代替。",
         "{program}'s model “{model}” is no file one can have; only a similar one can stand in.",
     ),
+    "saved_as": ("已保存：{name}（{folder}）", "Saved: {name} ({folder})"),
     "picture_not_saved": (
         "图片未能保存到 {path}：{reason}。请检查输出文件夹的权限，或在设置页另选文件夹。",
         "The picture could not be saved to {path}: {reason}. Check the folder's permissions or choose another in Settings.",

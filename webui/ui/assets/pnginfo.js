@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   let found = null;
+  let picture = null; // the file that was dropped
 
   function zone(slot) {
     const holder = maple.inner(slot);
@@ -30,9 +31,12 @@
       shown.hidden = false;
       maple.at(".drop-hint", box).hidden = true;
       found = null;
+      picture = file;
       draw();
+      maple.differences.clear("#pnginfo_differences");
       found = await maple.readPicture(file);
       draw();
+      await maple.differences.show("#pnginfo_differences", found.infotext, "txt2img");
     });
   }
 
@@ -44,17 +48,31 @@
       maple.make("p", { text: found.infotext, translate: false }),
       maple.make("button", { class: "maple-plain", text: "📋", type: "button", title: "Copy", onclick: () => maple.copy(found.infotext) }))]
       : found ? [maple.make("p", { class: "hint", text: "Nothing found in the image." })] : []));
+    // A text chunk that was shown above is not shown twice.
     const items = (found?.items || []).filter((item) => item.text !== found.infotext);
-    table.replaceChildren(...items.map((item) => maple.make("div", { class: "chunk" },
-      maple.make("h4", { text: item.key, translate: false }), maple.make("p", { text: item.text, translate: false }))));
+    const rows = items.map((item) => maple.make("tr", {}, maple.make("th", { text: item.key, translate: false }),
+      maple.make("td", {}, maple.make("span", { text: item.text, translate: false, class: item.text.length > 600 ? "long" : "" }))));
+    const notes = (found?.notes || []).map((note) => maple.make("p", { class: "hint", text: note, translate: false }));
+    table.replaceChildren(...notes, ...(rows.length ? [maple.make("table", { class: "chunks" }, maple.make("tbody", {}, ...rows))] : []));
     maple.at("#txt2img_tab")?.toggleAttribute("disabled", !found?.infotext);
+    for (const id of ["img2img_tab", "inpaint_tab"]) maple.at(`#${id}`)?.toggleAttribute("disabled", !picture || !found);
+  }
+
+  /** What the picture tells goes into a tab's form; into img2img the picture itself goes along. */
+  function sendTo(tab, subtab) {
+    return maple.attempt(async () => {
+      if (!found || (!subtab && !found.infotext)) return;
+      if (subtab) await maple.tabs.img2img.receive(picture, subtab);
+      else maple.tab(tab);
+      if (!found.infotext) return;
+      const told = tab === "txt2img" ? found : await maple.readPicture(picture, tab);
+      await maple.form.fromInfotext(told, tab);
+    });
   }
 
   maple.whenSeen("#pnginfo_image > *, #pnginfo_image", () => { zone("#pnginfo_image"); draw(); });
   maple.whenSeen("#txt2img_tab", draw);
-  maple.on("click", "#txt2img_tab", () => maple.attempt(async () => {
-    if (!found?.infotext) return;
-    maple.tab("txt2img");
-    await maple.form.fromInfotext(found);
-  }));
+  maple.on("click", "#txt2img_tab", () => sendTo("txt2img"));
+  maple.on("click", "#img2img_tab", () => sendTo("img2img", "img2img"));
+  maple.on("click", "#inpaint_tab", () => sendTo("img2img", "inpaint"));
 })();
