@@ -308,7 +308,7 @@
     },
     thumbnail || maple.make("span", { class: "letter", text: [...item.title][0]?.toUpperCase() ?? "" }),
     item.family ? maple.make("span", { class: "family", text: FAMILIES[item.family] ?? item.family }) : null,
-    maple.make("div", { class: "button-row" }, small("copy-path-button", "⎘", "Copy path"), small("metadata-button", "ⓘ", "Metadata"), small("edit-button", "✎", "Edit")),
+    maple.make("div", { class: "button-row" }, small("copy-path-button", "📋", "Copy path"), small("metadata-button", "ⓘ", "Metadata"), small("edit-button", "✎", "Edit")),
     maple.make("div", { class: "actions" }, maple.make("span", { class: "name", text: item.title }),
       item.description ? maple.make("span", { class: "description", text: item.description }) : null));
   }
@@ -417,7 +417,7 @@
       const change = clicked(tab, page, item, store[page].settings, now);
       await maple.form.write(tab, change);
       const why = misfit(item);
-      if (why && Object.entries(change).some(([id, text]) => text.length > (now[id] ?? "").length)) maple.tell(why);
+      if (why && Object.entries(change).some(([id, text]) => text.length > (now[id] ?? "").length)) maple.tell(`${item.title}: ${why}`);
     }));
   }
 
