@@ -128,3 +128,17 @@ def test_several_init_images_make_the_batch(client: TestClient) -> None:
     body = ASKED | {"init_images": [encoded(drawing()), encoded(Image.new("RGB", (64, 64)))], "batch_size": 2}
     told = client.post("/sdapi/v1/img2img", json=body | {"do_not_save_grid": True}).json()
     assert len(told["images"]) == 2
+
+
+def test_an_infotext_fills_what_the_body_leaves_out(client: TestClient) -> None:
+    text = (
+        "a cat\nSteps: 2, Sampler: Euler, CFG scale: 2, Seed: 3, Size: 64x64, Denoising strength: 0.4, "
+        "Mask blur: 2, Masked content: latent noise"
+    )
+    body = {
+        "infotext": text, "init_images": [encoded(drawing())], "mask": encoded(mask()), "inpaint_full_res": False,
+    }  # fmt: skip
+    answer = client.post("/sdapi/v1/img2img", json=body)
+    assert answer.status_code == 200, answer.text
+    told = json.loads(answer.json()["info"])["infotexts"][0]
+    assert "Denoising strength: 0.4" in told and "Mask blur: 2, Masked content: latent noise" in told

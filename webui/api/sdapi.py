@@ -13,7 +13,7 @@ import psutil
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from webui.api.bodies import Img2Img, Shared, Txt2Img
+from webui.api.bodies import CONTENTS, SOFT_FIELDS, SOFT_INPAINTING, Img2Img, Shared, Txt2Img
 from webui.api.errors import language
 from webui.api.handed_in import decoded
 from webui.api.owner import owner_of
@@ -21,11 +21,11 @@ from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
 from webui.catalog.upscalers import UPSCALERS
-from webui.domain import GenerationRequest, Job, JobState, ModelKind, ModelRecord, Wish
+from webui.domain import GenerationRequest, Init, Job, JobState, ModelKind, ModelRecord, Wish
 from webui.domain.errors import MapleError, NotFound
+from webui.gallery.infotext import init_from, request_from
 from webui.gallery.infotext import parameters as a1111_parameters
 from webui.gallery.infotext import read as read_infotext
-from webui.gallery.infotext import request_from
 from webui.gallery.metadata import read_picture
 from webui.jobs import closed, eta
 from webui.prompt.styles import Style
@@ -155,9 +155,31 @@ def parameters(infotext: str, services: Services) -> dict[str, Any]:
         shown |= {"enable_hr": True} | {
             HIRES_FIELDS[name]: value for name, value in asdict(hires).items() if name in HIRES_FIELDS
         }
+    shown |= init_fields(init_from(read_infotext(infotext)))
     if overrides:
         shown["override_settings"] = {key: value for _, key, value in overrides}
-    return {name: value for name, value in shown.items() if name in Txt2Img.model_fields}
+    return {name: value for name, value in shown.items() if name in {**Txt2Img.model_fields, **Img2Img.model_fields}}
+
+
+def init_fields(init: Init | None) -> dict[str, Any]:
+    """img2img's fields of what an infotext tells of init image and mask; null where it does not say."""
+    if init is None:
+        return {}
+    shown: dict[str, Any] = {
+        "denoising_strength": init.denoising_strength, "image_cfg_scale": init.image_cfg_scale,
+        "initial_noise_multiplier": init.noise_multiplier,
+    }  # fmt: skip
+    inpaint = init.inpaint
+    if inpaint is not None:
+        shown |= {
+            "mask_blur": int(inpaint.blur_x), "inpainting_mask_invert": int(inpaint.invert),
+            "inpainting_fill": CONTENTS.index(inpaint.content), "inpaint_full_res": inpaint.only_masked,
+            "inpaint_full_res_padding": inpaint.padding,
+        }  # fmt: skip
+        if inpaint.soft is not None:
+            numbers = [getattr(inpaint.soft, name) for name in SOFT_FIELDS]
+            shown["alwayson_scripts"] = {SOFT_INPAINTING: {"args": [True, *numbers]}}
+    return shown
 
 
 def pictures(job: Job, services: Services) -> list[str]:

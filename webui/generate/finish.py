@@ -11,16 +11,17 @@ from typing import Any
 from PIL import Image
 
 from webui import __version__
-from webui.domain import Artifact, Inpaint, MaskedContent, ModelRecord, Picture, Result
+from webui.domain import Artifact, ModelRecord, Picture, Result
 from webui.engine.colour import corrected
 from webui.engine.mask import composite, composited
 from webui.engine.resize import upright
 from webui.gallery.filenames import BatchPlace
-from webui.gallery.infotext import InfotextFields, write
+from webui.gallery.infotext import InfotextFields, init_pairs, inpaint_pairs, write
 from webui.gallery.save import grid as make_grid
 from webui.gallery.save import grid_fits
 from webui.generate.batch import Batch, sampler_row, schedule_used, to_image
 from webui.generate.running import Run
+from webui.generate.start import noise_multiplier
 from webui.jobs.wire import NotStorable, pack
 from webui.settings import declared
 from webui.settings.groups import Sampling
@@ -316,55 +317,20 @@ def strength(run: Run) -> float | None:
 def all_extras(run: Run, picture: Picture, batch: Batch | None) -> dict[str, object]:
     """Everything after the fixed keys of an infotext, in A1111's order."""
     schedule = batch.schedule if batch else schedule_used(run.plan.passes[0])
+    init, settings = run.plan.request.init, run.settings.img2img
+    from_picture = init is not None or run.plan.request.hires is not None
+    blank = ("mask_is_empty", {}) in run.said
     return {
         **hires_extras(run, picture),
-        **init_extras(run),
+        **(inpaint_pairs(init.inpaint, blank=blank) if init and init.inpaint else {}),
         **(batch.hashes if batch else {}),
+        **init_pairs(
+            noise_multiplier=noise_multiplier(init, settings) if init else 1.0,
+            extra_noise=settings.extra_noise if from_picture else 0.0,
+        ),
         **extras(run, picture, schedule, uneven=bool(batch and batch.uneven)),
         **refiner_extras(run),
     }
-
-
-SOFT = {
-    "schedule_bias": "schedule bias", "preservation_strength": "preservation strength",
-    "transition_contrast_boost": "transition contrast boost", "mask_influence": "mask influence",
-    "difference_threshold": "difference threshold", "difference_contrast": "difference contrast",
-}  # fmt: skip
-
-
-def init_extras(run: Run) -> dict[str, object]:
-    """What init image and mask add to the infotext; what is as by default is left out."""
-    init, settings = run.plan.request.init, run.settings.img2img
-    told: dict[str, object] = {}
-    if init is not None:
-        inpaint = init.inpaint
-        if inpaint is not None:
-            told |= mask_extras(inpaint, emptied=("mask_is_empty", {}) in run.said)
-        noise = settings.noise_multiplier if init.noise_multiplier is None else init.noise_multiplier
-        if noise != 1:
-            told["Noise multiplier"] = noise
-    if settings.extra_noise > 0 and (init is not None or run.plan.request.hires is not None):
-        told["Extra noise"] = settings.extra_noise
-    return told
-
-
-def mask_extras(inpaint: Inpaint, *, emptied: bool) -> dict[str, object]:
-    """What a mask adds. `emptied`: it was empty, and nothing of it was used."""
-    told: dict[str, object] = {}
-    if inpaint.soft is not None:
-        told["Soft inpainting enabled"] = True
-        told |= {f"Soft inpainting {label}": getattr(inpaint.soft, name) for name, label in SOFT.items()}
-    if inpaint.invert:
-        told["Mask mode"] = "Inpaint not masked"
-    if inpaint.blur_x > 0 or inpaint.blur_y > 0:
-        told["Mask blur"] = inpaint.blur_x if inpaint.blur_x == inpaint.blur_y else None
-    if emptied:
-        return told
-    if inpaint.only_masked:
-        told |= {"Inpaint area": "Only masked", "Masked area padding": inpaint.padding}
-    if inpaint.content is not MaskedContent.ORIGINAL:
-        told["Masked content"] = inpaint.content.value
-    return told
 
 
 def short_title(record: ModelRecord) -> str:

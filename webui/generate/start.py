@@ -23,6 +23,7 @@ from webui.engine.noise import generator_for
 from webui.engine.resize import Box, GrowerFor, flattened, resized, upright
 from webui.engine.upscale import Grow, Tiles, by_pillow
 from webui.generate.running import Run
+from webui.settings.groups import Img2img
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +83,16 @@ def from_pictures(run: Run, each: Pass, pictures: Sequence[Picture], model: Load
     blend = None
     if any(one.masked for one in ready_ones):
         latents, blend = masked_latents(init, ready_ones, latents, each, pictures, model)
-    settings = run.settings.img2img
     return Start(
         latents=latents, blend=blend, concat=concat, canvases=tuple(one.canvas for one in ready_ones),
         originals=tuple(one.original for one in ready_ones),
-        noise_multiplier=settings.noise_multiplier if init.noise_multiplier is None else init.noise_multiplier,
+        noise_multiplier=noise_multiplier(init, run.settings.img2img),
     )  # fmt: skip
+
+
+def noise_multiplier(init: Init, settings: Img2img) -> float:
+    """How strong the noise over the init image is: the request's word, else the setting."""
+    return settings.noise_multiplier if init.noise_multiplier is None else init.noise_multiplier
 
 
 def ready(run: Run, each: Pass, init: Init, blob: str) -> Ready:
