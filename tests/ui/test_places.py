@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import pytest
 
+from webui.catalog.cards import PAGES
 from webui.services import Services
 from webui.ui import build
 from webui.ui.places import PLACES, built
@@ -34,6 +35,7 @@ A1111 = [
     "paste",
     "txt2img_clear_prompt",
     "txt2img_style_apply",
+    "txt2img_restore_progress",
     "txt2img_styles",
     "txt2img_styles_edit_button",
     "txt2img_extra_tabs",
@@ -87,6 +89,9 @@ A1111 = [
     "txt2img_open_folder",
     "save_txt2img",
     "save_zip_txt2img",
+    "txt2img_send_to_img2img",
+    "txt2img_send_to_inpaint",
+    "txt2img_upscale",
     "html_info_txt2img",
     "html_log_txt2img",
     "generation_info_txt2img",
@@ -140,9 +145,24 @@ def test_what_the_table_calls_built_is_there_and_the_rest_is_not(drawn: list[str
         for pattern in (r"id: `\$\{tab\}_(\w+)`", r"`\$\{tab\}_(edit_style_\w+)`")
         for name in re.findall(pattern, scripts)
     }
-    there = set(drawn) | in_scripts
+    there = set(drawn) | in_scripts | ids_of_cards(scripts)
     assert [name for name in built() if name not in there] == []
     assert [place.id for place in PLACES if not place.built and place.id in there] == []
+
+
+def ids_of_cards(scripts: str) -> set[str]:
+    """Ids that `cards.js` makes of tab, page and its own words."""
+    words = set(re.findall(r"id: `\$\{tab\}_\$\{page\}_(\w+)`", scripts))
+    assert "id: `${tab}_${page}_extra_sort_${key}`" in scripts
+    words |= {
+        f"extra_sort_{key}"
+        for key in re.findall(r'\["(\w+)", "[\w ]+"\]', scripts.split("const SORTS")[1].split(";")[0])
+    }
+    tabs = ("txt2img", "img2img")
+    hidden = {
+        f"{tab}_{name}" for tab in tabs for name in ("save_preview", "preview_filename") if f"_{name}`" in scripts
+    }
+    return hidden | {f"{tab}_{page}_{word}" for tab in tabs for page in PAGES for word in words}
 
 
 def test_everything_with_an_id_of_a1111_is_in_the_table(drawn: list[str]) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from webui.catalog.chosen import chosen_checkpoint
+from webui.catalog.families import NATIVE_SIZE
 from webui.catalog.samplers import samplers
 from webui.catalog.schedules import schedules
 from webui.catalog.upscalers import UPSCALERS
@@ -65,6 +66,13 @@ def choices(services: Services) -> dict[str, Any]:
             "show_progress_in_title": settings.page.show_progress_in_title,
             "token_counters": not settings.page.disable_token_counters,
             "return_grid": settings.page.return_grid,
+            "canvas": {
+                "height": settings.img2img.editor_height,
+                "contrast": settings.img2img.mask_high_contrast,
+                "img2maskimg": settings.img2img.mask_brush_color,
+                "img2img_sketch": settings.img2img.sketch_brush_color,
+                "inpaint_sketch": settings.img2img.inpaint_sketch_brush_color,
+            },
             "hires_show_sampler": settings.page.hires_show_sampler,
             "hires_show_prompts": settings.page.hires_show_prompts,
             "hires_insert": settings.page.hires_insert,
@@ -91,10 +99,11 @@ def _chosen(services: Services) -> str | None:
 
 
 def offers(record: ModelRecord) -> dict[str, Any]:
-    """What a model's own metadata proposes for the form, by element id without the tab's name.
-
-    Nothing when it cannot be read.
+    """What a model proposes for the form, by element id without the tab's name: by its own metadata, else its family's
+    native size.
     """
+    side = NATIVE_SIZE.get(record.family)
+    native = {"width": side, "height": side} if side else {}
     try:
         config = json.loads(record.metadata.get(DEMO, "{}"))
         found: dict[str, Any] = {id: config[name] for name, id in OFFERS.items() if config.get(name) is not None}
@@ -103,5 +112,5 @@ def offers(record: ModelRecord) -> dict[str, Any]:
             (size, size) if isinstance(size, int) else (int(size[0]), int(size[1])) if size else (None, None)
         )
     except (ValueError, TypeError, AttributeError, IndexError):
-        return {}
-    return found | ({"width": width, "height": height} if width else {})
+        return native
+    return native | found | ({"width": width, "height": height} if width else {})

@@ -4,11 +4,12 @@ Override entries are A1111's: "Clip skip: 2" is a label of an infotext and a val
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from webui.domain import GenerationRequest, Hires, Refiner
+from webui.domain import Artifact, GenerationRequest, Hires, Refiner
 from webui.domain.errors import BadInput
-from webui.gallery.infotext import pasted_overrides
+from webui.gallery.infotext import pasted_overrides, read
 from webui.ui.accordions import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULE
 
 QUICK = {"setting_sd_model_checkpoint": "checkpoint", "setting_sd_vae": "vae"}
@@ -105,6 +106,22 @@ def hires_from(values: Mapping[str, Any]) -> Hires:
     }
     found |= _numbers(values, HIRES_WHOLES, whole=True) | _numbers(values, HIRES_NUMBERS, whole=False)
     return Hires(**found)
+
+
+def upscaled(request: GenerationRequest, made: Artifact, picture: str, values: Mapping[str, Any]) -> GenerationRequest:
+    """A request for one of its pictures once more, enlarged as the form's Hires. fix says.
+
+    `picture` is the blob id of what was made; prompt and seed are the picture's own. Raises FieldNotANumber.
+    """
+    told = read(made.infotext) if made.infotext else None
+    # Styles are in the prompt by now; merged again they would stand twice.
+    return replace(
+        request,
+        prompt=told.prompt if told else request.prompt,
+        negative_prompt=told.negative if told else request.negative_prompt,
+        prompts=(), styles=(), seed=made.seed, subseed=made.subseed, batch_size=1, batch_count=1,
+        width=made.width, height=made.height, hires=replace(hires_from(values), picture=picture),
+    )  # fmt: skip
 
 
 def refiner_from(own: Mapping[str, Any]) -> Refiner:

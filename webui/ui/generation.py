@@ -39,6 +39,7 @@ def toprow(tab: str) -> tuple[Any, list[Any]]:
                 tool("↙️", PASTE[tab])
                 tool("🗑️", f"{tab}_clear_prompt")
                 tool("📋", f"{tab}_style_apply")
+                tool("🌀", f"{tab}_restore_progress", elem_classes=["tool", "restore-progress"])
             styles = _styles(tab)
     return generate, [*prompts, styles]
 
@@ -48,6 +49,7 @@ def _prompts(tab: str) -> list[Any]:
         with gr.Row(elem_id=f"{tab}_prompt_row", elem_classes=["prompt-row"]):
             prompt = _prompt("Prompt", f"{tab}_prompt", PROMPT_HINT)
             slot(f"{tab}_token_counter", "<span>0/75</span>", classes=["token-counter"])
+            slot(f"{tab}_prompt_image", classes=["out-of-sight"])
         with gr.Row(elem_id=f"{tab}_neg_prompt_row", elem_classes=["prompt-row"]):
             negative = _prompt("Negative prompt", f"{tab}_neg_prompt", NEGATIVE_HINT)
             slot(f"{tab}_negative_token_counter", "<span>0/75</span>", classes=["token-counter"])
@@ -223,6 +225,12 @@ def results(tab: str) -> None:
             tool("📂", f"{tab}_open_folder")
             tool("💾", f"save_{tab}")
             tool("🗃️", f"save_zip_{tab}")
+            tool("🖼️", f"{tab}_send_to_img2img")
+            tool("🎨️", f"{tab}_send_to_inpaint")
+            if tab == "txt2img":
+                tool("✨", "txt2img_upscale")
+        slot(f"download_files_{tab}", classes=["download-files"])
+        slot(f"{tab}_differences", classes=["differences-slot"])
         slot(f"html_info_{tab}", classes=["html-info"])
         slot(f"html_log_{tab}", classes=["html-log"])
         slot(f"generation_info_{tab}", classes=["out-of-sight"])

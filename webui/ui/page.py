@@ -19,7 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webui.services import Services
 from webui.ui import card_routes
+from webui.ui.convert import converting
+from webui.ui.explained import explained
 from webui.ui.gradio6 import Default, gr
+from webui.ui.kept import saving
 from webui.ui.routes import routes
 from webui.ui.shell import build
 from webui.words import sentences
@@ -38,10 +41,14 @@ SCRIPTS = (
     "canvas.js",
     "img2img.js",
     "cards.js",
+    "differences.js",
+    "saving.js",
+    "send.js",
     "pnginfo.js",
+    "convert.js",
     "settings.js",
 )
-STYLES = ("page.css", "canvas.css", "img2img.css", "cards.css")
+STYLES = ("page.css", "canvas.css", "img2img.css", "cards.css", "differences.css", "convert.css")
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
 FONTS = ["ui-sans-serif", "system-ui", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "sans-serif"]
 MONO = ["ui-monospace", "Consolas", "monospace"]
@@ -194,7 +201,10 @@ def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     found = assets()
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
+    app.include_router(converting(services))
     app.include_router(card_routes.routes(services))
+    app.include_router(saving(services))
+    app.include_router(explained(services))
     page = build(services, flags)
     gr.mount_gradio_app(
         app,

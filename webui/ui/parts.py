@@ -18,7 +18,7 @@ def slider(label: str, elem_id: str, lo: float, hi: float, value: float, step: f
 
 def tool(symbol: str, elem_id: str, **options: Any) -> Any:
     """A small square button with a symbol; its title is put on in the browser (`assets/app.js`)."""
-    return gr.Button(symbol, elem_id=elem_id, elem_classes=["tool"], min_width=0, scale=0, **options)
+    return gr.Button(symbol, elem_id=elem_id, min_width=0, scale=0, **{"elem_classes": ["tool"], **options})
 
 
 def slot(elem_id: str, content: str = "", *, classes: Sequence[str] = ()) -> Any:

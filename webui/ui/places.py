@@ -50,27 +50,26 @@ PLACES: tuple[Place, ...] = (
     *_places("tabs", "tab_extras", built=False),
     *_places("tabs", "tab_pnginfo"),
     *_places("tabs", "tab_modelmerger tab_train", built=False),
-    *_places("tabs", "tab_settings"),
+    *_places("tabs", "tab_models tab_settings"),
     *_places("tabs", "tab_extensions", built=False),
     *_places("tab_txt2img", "txt2img_toprow txt2img_extra_tabs"),
     *_places("txt2img_toprow", "txt2img_prompt_container txt2img_actions_column"),
     *_places(
         "txt2img_prompt_container",
-        "txt2img_prompt_row txt2img_prompt txt2img_token_counter txt2img_neg_prompt_row"
+        "txt2img_prompt_row txt2img_prompt txt2img_token_counter txt2img_prompt_image txt2img_neg_prompt_row"
         " txt2img_neg_prompt txt2img_negative_token_counter",
     ),
     *_places(
         "txt2img_prompt_container",
-        "txt2img_token_button txt2img_negative_token_button txt2img_prompt_image",
+        "txt2img_token_button txt2img_negative_token_button",
         built=False,
     ),
     *_places(
         "txt2img_actions_column",
         "txt2img_generate_box txt2img_interrupt txt2img_skip txt2img_interrupting txt2img_generate"
-        " txt2img_tools paste txt2img_clear_prompt txt2img_style_apply txt2img_styles_row txt2img_styles"
-        " txt2img_styles_edit_button",
+        " txt2img_tools paste txt2img_clear_prompt txt2img_style_apply txt2img_restore_progress"
+        " txt2img_styles_row txt2img_styles txt2img_styles_edit_button",
     ),
-    *_places("txt2img_actions_column", "txt2img_restore_progress", built=False),
     *_places("", "txt2img_styles_dialog"),
     *_places(
         "txt2img_styles_dialog",
@@ -101,29 +100,30 @@ PLACES: tuple[Place, ...] = (
     *_places(
         "txt2img_results",
         "txt2img_results_panel txt2img_gallery_container txt2img_gallery image_buttons_txt2img"
-        " txt2img_open_folder save_txt2img save_zip_txt2img html_info_txt2img html_log_txt2img"
+        " txt2img_open_folder save_txt2img save_zip_txt2img txt2img_send_to_img2img txt2img_send_to_inpaint"
+        " txt2img_upscale download_files_txt2img txt2img_differences"
+        " html_info_txt2img html_log_txt2img"
         " generation_info_txt2img",
     ),
     *_places(
         "txt2img_results",
-        "txt2img_send_to_img2img txt2img_send_to_inpaint txt2img_send_to_extras txt2img_upscale"
-        " txt2img_generation_info_button download_files_txt2img",
+        "txt2img_send_to_extras txt2img_generation_info_button",
         built=False,
     ),
     *_places("tab_img2img", "img2img_toprow img2img_extra_tabs"),
     *_places("img2img_toprow", "img2img_prompt_container img2img_actions_column"),
     *_places(
         "img2img_prompt_container",
-        "img2img_prompt_row img2img_prompt img2img_token_counter img2img_neg_prompt_row"
+        "img2img_prompt_row img2img_prompt img2img_token_counter img2img_prompt_image img2img_neg_prompt_row"
         " img2img_neg_prompt img2img_negative_token_counter",
     ),
     *_places(
         "img2img_actions_column",
         "img2img_generate_box img2img_interrupt img2img_skip img2img_interrupting img2img_generate"
-        " img2img_tools img2img_paste img2img_clear_prompt img2img_style_apply img2img_styles_row img2img_styles"
-        " img2img_styles_edit_button",
+        " img2img_tools img2img_paste img2img_clear_prompt img2img_style_apply img2img_restore_progress"
+        " img2img_styles_row img2img_styles img2img_styles_edit_button",
     ),
-    *_places("img2img_actions_column", "interrogate deepbooru img2img_restore_progress", built=False),
+    *_places("img2img_actions_column", "interrogate deepbooru", built=False),
     *_places("img2img_extra_tabs", "img2img_generation_tab img2img_settings img2img_results"),
     *_places("img2img_settings", "mode_img2img img2img_copy_row"),
     *_places(
@@ -171,12 +171,19 @@ PLACES: tuple[Place, ...] = (
     *_places(
         "img2img_results",
         "img2img_results_panel img2img_gallery_container img2img_gallery image_buttons_img2img"
-        " img2img_open_folder save_img2img save_zip_img2img html_info_img2img html_log_img2img"
+        " img2img_open_folder save_img2img save_zip_img2img img2img_send_to_img2img img2img_send_to_inpaint"
+        " download_files_img2img img2img_differences"
+        " html_info_img2img html_log_img2img"
         " generation_info_img2img",
     ),
     *(place for tab in ("txt2img", "img2img") for place in _cards(tab)),
-    *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info pnginfo_html txt2img_tab"),
-    *_places("tab_pnginfo", "img2img_tab inpaint_tab extras_tab", built=False),
+    *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info txt2img_tab img2img_tab inpaint_tab"),
+    *_places("tab_pnginfo", "pnginfo_differences pnginfo_html"),
+    *_places("tab_pnginfo", "extras_tab", built=False),
+    *_places(
+        "tab_models",
+        "models_convert convert_name convert_start convert_stop convert_refresh convert_progress convert_said",
+    ),
     *_places(
         "tab_settings",
         "request_notifications settings_submit settings_result settings_search settings settings_show_all_pages",

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
@@ -25,7 +26,7 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from webui.catalog.embeddings import Embeddings, lengths
-from webui.domain import Job, JobState, ModelKind, Wish
+from webui.domain import GenerationRequest, Job, JobState, ModelKind, Wish
 from webui.domain.errors import BadInput, NotFound
 from webui.domain.result import Artifact
 from webui.gallery import infotext, metadata
@@ -34,18 +35,22 @@ from webui.prompt.counter import count_prompt
 from webui.prompt.styles import Style
 from webui.prompt.tokens import ClipTokenizer
 from webui.services import Services
+from webui.settings import flat
 from webui.settings.flags import Flags
 from webui.settings.store import By
+from webui.ui.batch_form import series_from
 from webui.ui.choices import choices
-from webui.ui.form import request_from, values_from
-from webui.ui.init_form import init_from, init_values
+from webui.ui.form import request_from, upscaled, values_from
+from webui.ui.init_form import init_from, init_values, mode_of
 from webui.ui.settings_form import settings_form
 from webui.ui.uploads import NotForThePage, uploaded, uploads
 from webui.words import language_of, say
 
 LOCAL = "local"
 TABS = ("txt2img", "img2img")
-"""Tabs that submit; a job's kind is the name of the tab it belongs to."""
+"""Tabs that submit; a job's kind is the name of the tab it belongs to, perhaps with more behind a hyphen."""
+BATCH = "img2img-batch"
+"""The kind of a job that works through many pictures."""
 SHOWN = 30
 """Jobs that a page which just opened is told of."""
 SMALL = 360
@@ -65,6 +70,12 @@ class NoSuchPicture(NotFound):
     """Fields: id, number."""
 
     key: ClassVar[str] = "no_such_picture"
+
+
+class NotToBeUpscaled(BadInput):
+    """A grid, or a picture that img2img made. Fields: name."""
+
+    key: ClassVar[str] = "not_to_be_upscaled"
 
 
 class PictureGone(NotFound):
@@ -106,6 +117,11 @@ def sits_here(request: Request, flags: Flags) -> bool:
     return near and not flags.share and "x-forwarded-for" not in request.headers
 
 
+def tab_of(job: Job) -> str:
+    """The tab a job's pictures are shown in."""
+    return job.kind.partition("-")[0]
+
+
 def routes(services: Services) -> APIRouter:
     """All of them."""
     router = APIRouter(prefix="/internal", include_in_schema=False)
@@ -123,6 +139,8 @@ def shown(services: Services, job: Job, tongue: str) -> dict[str, Any]:
     """A job for the page. Infotexts come once it is closed, so that an event in mid-run stays small."""
     preview = services.jobs.preview(job.id) if job.state is JobState.RUNNING else None
     whole = view(job, tongue, preview=preview.revision if preview else 0)
+    # By the server's clock; the reader's may go wrong.
+    whole["elapsed"] = (job.finished or time.time()) - job.started if job.started else 0.0
     if not job.state.final:
         whole["info"] = {}
         whole["pictures"] = [picture | {"infotext": ""} for picture in whole["pictures"]]
@@ -136,9 +154,26 @@ def _jobs(router: APIRouter, services: Services) -> None:
     def submit(request: Request, tab: str = Body(), values: dict[str, Any] = Body()) -> dict[str, Any]:
         if tab not in TABS:
             raise UnknownTab(name=tab)
-        asked = request_from(values, tab)
+        asked, owner = request_from(values, tab), owner_of(request)
+        if tab == "img2img" and mode_of(values) == "batch":
+            mine = authority(request, services.flags) == "owner" and not services.flags.hide_ui_dir_config
+            series = series_from(values, asked, services, owner=mine)
+            snapshot = flat(services.settings.current)
+            return shown(services, jobs.put(series, kind=BATCH, owner=owner, settings=snapshot), language(request))
         if tab == "img2img":
             asked = replace(asked, init=init_from(values, services.gallery.blobs))
+        return shown(services, services.submit(asked, owner=owner), language(request))
+
+    @router.post("/upscale")
+    def upscale(
+        request: Request, job: str = Body(), number: int = Body(), values: dict[str, Any] = Body()
+    ) -> dict[str, Any]:
+        """One picture of a job once more, enlarged as the form's Hires. fix says (A1111's ✨)."""
+        made, path = artifact(services, job, number, request)
+        source = jobs.get(job, owner=owner_of(request)).request
+        if made.grid or not isinstance(source, GenerationRequest) or source.init is not None:
+            raise NotToBeUpscaled(name=path.name)
+        asked = upscaled(source, made, services.gallery.blobs.put(path.read_bytes()), values)
         return shown(services, services.submit(asked, owner=owner_of(request)), language(request))
 
     @router.get("/jobs")
@@ -148,11 +183,11 @@ def _jobs(router: APIRouter, services: Services) -> None:
         recent = jobs.list(owner=owner_of(request), limit=SHOWN)
         found = {job.id: job for job in (*active, *recent)}
         made = [job for job in recent if job.state.final and job.result and job.result.artifacts]
-        last = {job.kind: job.id for job in reversed(made)}
+        last = {tab_of(job): job.id for job in reversed(made)}
         # Only the last one of each tab is shown with its pictures; the others are named.
         return [
             shown(services, job, tongue)
-            if job.id == last.get(job.kind) or not job.state.final
+            if job.id == last.get(tab_of(job)) or not job.state.final
             else shown(services, job, tongue) | {"pictures": []}
             for job in found.values()
         ]
@@ -222,22 +257,24 @@ async def at_most_every(period: float, jobs: AsyncIterator[Job | None]) -> Async
         coming.cancel()
 
 
-def _pictures(router: APIRouter, services: Services) -> None:
-    def artifact(id: str, number: int, request: Request) -> tuple[Artifact, Path]:
-        result = services.jobs.get(id, owner=owner_of(request)).result
-        if result is None or not 0 <= number < len(result.artifacts):
-            raise NoSuchPicture(id=id, number=number)
-        found = result.artifacts[number]
-        path = services.gallery.within(found.path)
-        if path is None:
-            raise PictureGone(name=Path(found.path).name)
-        return found, path
+def artifact(services: Services, id: str, number: int, request: Request) -> tuple[Artifact, Path]:
+    """A picture of a job of whoever asks, and its file. Raises NoSuchPicture, PictureGone, and what `jobs.get` does."""
+    result = services.jobs.get(id, owner=owner_of(request)).result
+    if result is None or not 0 <= number < len(result.artifacts):
+        raise NoSuchPicture(id=id, number=number)
+    found = result.artifacts[number]
+    path = services.gallery.within(found.path)
+    if path is None:
+        raise PictureGone(name=Path(found.path).name)
+    return found, path
 
+
+def _pictures(router: APIRouter, services: Services) -> None:
     small = functools.lru_cache(maxsize=512)(thumbnail)
 
     @router.get("/picture/{id}/{number}")
     def picture(id: str, number: int, request: Request) -> Response:
-        found, path = artifact(id, number, request)
+        found, path = artifact(services, id, number, request)
         if "small" in request.query_params:
             stat = path.stat()
             body = small(str(path), stat.st_mtime_ns)
@@ -256,12 +293,9 @@ def _pictures(router: APIRouter, services: Services) -> None:
         result = services.jobs.get(id, owner=owner_of(request)).result
         if result is None or not result.artifacts:
             raise NoSuchPicture(id=id, number=0)
-        paths = [artifact(id, number, request)[1] for number in range(len(result.artifacts))]
-        headers = {
-            "Content-Disposition": f'attachment; filename="{paths[0].stem}.zip"'.encode("ascii", "replace")
-            .decode()
-            .replace("?", "_")
-        }
+        paths = [artifact(services, id, number, request)[1] for number in range(len(result.artifacts))]
+        name = f"{services.gallery.archive_name(result.artifacts)}.zip"
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
         return StreamingResponse(zipped(paths), media_type="application/zip", headers=headers)
 
     @router.post("/open-folder")
@@ -269,7 +303,7 @@ def _pictures(router: APIRouter, services: Services) -> None:
         request: Request, job: str | None = Body(None), tab: Literal["txt2img", "img2img"] = Body("txt2img")
     ) -> dict[str, Any]:
         """Show the folder in the machine's own file browser to a person who sits at it; say where it is to others."""
-        folder = artifact(job, 0, request)[1].parent if job else services.gallery.folder(tab)
+        folder = artifact(services, job, 0, request)[1].parent if job else services.gallery.folder(tab)
         local = (
             request.client is not None and request.client.host in LOOPBACK and "x-forwarded-for" not in request.headers
         )
@@ -388,7 +422,9 @@ def _form(router: APIRouter, services: Services) -> None:
         if request.headers.get("content-type", "").startswith("multipart/"):
             found = await run_in_threadpool(metadata.read_picture, await uploaded(request))
             items = [{"key": key, "text": text} for key, text in found.items.items()]
-            notes = [say("picture_damaged", language(request), reason=found.damaged)] if found.damaged else []
+            spoken = language(request)
+            notes = [say("picture_damaged", spoken, reason=found.damaged)] if found.damaged else []
+            notes += [say(key, spoken, **fields) for key, fields in found.notes]
             told = _read(services, found.infotext, tab)
             return {"infotext": "", **told, "items": items, "notes": [*notes, *told.get("notes", [])]}
         text = await _text(request)

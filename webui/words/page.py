@@ -24,6 +24,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "page_notifications_on": ("任务完成时会发送浏览器通知。", "The browser will tell you when a job is done."),
     "page_notifications_off": ("此浏览器不允许通知（需要 https 或本机访问）；任务完成时会在标题中标记 ✓。", "The browser allows no notifications here (they need https, or this machine itself); the title shows ✓ when a job is done."),
     "page_time_taken": ("用时：{seconds}", "Time taken: {seconds}"),
+    "page_elapsed": ("已用时：{seconds}", "Elapsed: {seconds}"),
     "page_no_pictures": ("还没有图片。", "There are no pictures yet."),
     "page_folder_is": ("图片保存在：{path}", "Pictures are kept in: {path}"),
     "page_nothing_to_paste": ("提示词中没有生成参数，也没有上一次的生成记录。", "The prompt holds no generation parameters, and nothing was generated before."),
@@ -34,6 +35,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "field_not_a_number": ("{field} 应为数字，实际是“{value}”。", "{field} should be a number but is “{value}”."),
     "unknown_tab": ("没有名为“{name}”的标签页。", "There is no tab called “{name}”."),
     "no_such_picture": ("任务 {id} 没有第 {number} 张图片。", "Job {id} has no picture {number}."),
+    "not_to_be_upscaled": (
+        "{name} 不能用高分辨率修复放大：请选择文生图生成的单张图片，而不是网格图。",
+        "{name} cannot be enlarged by Hires. fix: choose a single picture that txt2img made, not a grid.",
+    ),
     "picture_gone": ("图片文件已不在：{name}。可能已被移动或删除。", "The picture's file is gone: {name}. It may have been moved or deleted."),
     "picture_damaged": ("图片已损坏，但仍读到了其中的文字：{reason}", "The picture is damaged; its texts could still be read: {reason}"),
     "upload_too_large": ("文件太大：最多 {most} MB。", "The file is too large: at most {most} MB."),

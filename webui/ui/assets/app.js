@@ -4,6 +4,8 @@
   /** Tabs that generate, by the beginning of their ids. What each can be sent is in `maple.tabs` (see `send.js`). */
   maple.TABS = ["txt2img", "img2img"];
   maple.tabs = {};
+  /** The tab a job's pictures are shown in: a kind is a tab's name, perhaps with more behind a hyphen. */
+  maple.tabOf = (job) => maple.TABS.find((tab) => tab === job.kind.split("-")[0]) ?? (job.kind === "convert" ? null : "txt2img"); // null: no tab of pictures
 
   const TITLES = {
     refresh_sd_model_checkpoint: "Refresh the list",
@@ -19,6 +21,10 @@
     "{t}_reuse_seed": "Reuse seed from last generation, mostly useful if it was randomized",
     "{t}_random_subseed": "Set seed to -1, which will cause a new random number to be used every time",
     "{t}_reuse_subseed": "Reuse seed from last generation, mostly useful if it was randomized",
+    "{t}_restore_progress": "Restore progress",
+    "{t}_send_to_img2img": "Send image and generation parameters to img2img tab.",
+    "{t}_send_to_inpaint": "Send image and generation parameters to img2img inpaint tab.",
+    txt2img_upscale: "Create an upscaled version of the current image using hires fix settings.",
     "{t}_open_folder": "Open images output directory.",
     "save_{t}": "Save the image to this device.",
     "save_zip_{t}": "Save zip archive with images to this device.",

@@ -212,6 +212,7 @@
     const values = { ...found.values, [`${tab}_override_settings`]: choice(overrides, overrides) };
     await write(tab, values, { asTyped: true });
     for (const note of found.notes || []) maple.tell(note);
+    document.dispatchEvent(new CustomEvent("maple:pasted", { detail: { found, tab } }));
   }
 
   // --- the form outlives a reload of its tab

@@ -11,9 +11,9 @@
     let panel = null;
 
     // The server counts the grid too; whether it is shown is a setting.
-    const number = (n) => job.pictures[n].number;
-    const picture = (n) => maple.address(`internal/picture/${job.id}/${number(n)}`);
-    const small = (n) => maple.address(`internal/picture/${job.id}/${number(n)}?small`);
+    // A picture says which job made it: an upscaled one stands among those of an earlier job.
+    const picture = (n) => maple.address(`internal/picture/${job.pictures[n].job}/${job.pictures[n].number}`);
+    const small = (n) => `${picture(n)}?small`;
 
     function withoutGrid(finished) {
       if (maple.form.lists?.now.return_grid ?? true) return finished;
@@ -33,10 +33,20 @@
       const same = job && job.id === finished.id;
       finished = withoutGrid(finished);
       if (!finished.pictures.length) return; // what was made before stays in sight
-      job = finished;
+      job = { ...finished, pictures: finished.pictures.map((made) => ({ ...made, job: finished.id })) };
       picked = picked && same;
       if (!picked || chosen >= job.pictures.length) chosen = job.pictures.length === 1 ? 0 : -1;
       draw();
+    }
+
+    /** Put the picture of `finished` in the place of the one at `at`, or behind it; it is the chosen one then. */
+    function put(finished, at, { insert = false } = {}) {
+      const made = finished.pictures.filter((each) => !each.grid).map((each) => ({ ...each, job: finished.id }));
+      if (!made.length || !job?.pictures[at]) { show(finished); return; }
+      const pictures = [...job.pictures];
+      pictures.splice(insert ? at + 1 : at, insert ? 0 : 1, ...made);
+      job = { ...job, pictures, edition: (job.edition ?? 0) + 1, started: finished.started, finished: finished.finished, elapsed: finished.elapsed };
+      choose(insert ? at + 1 : at);
     }
 
     /** Pictures of a running job, as they are finished. */
@@ -49,7 +59,7 @@
     function draw() {
       const stand = stage();
       if (!stand || !job) return;
-      const drawn = `${job.id} ${job.pictures.length} ${chosen < 0 ? "grid" : "large"}`;
+      const drawn = `${job.id} ${job.edition ?? 0} ${job.pictures.length} ${chosen < 0 ? "grid" : "large"}`;
       // Walking through many pictures changes one picture and one mark; thumbnails are not made anew.
       if (stand.dataset.drawn !== drawn) stand.replaceChildren(...(chosen < 0 ? [grid()] : [large(), strip()]));
       stand.dataset.drawn = drawn;
@@ -103,13 +113,26 @@
           maple.make("p", { text, translate: false }),
           maple.make("button", { class: "maple-plain", text: "📋", type: "button", title: "Copy", onclick: () => maple.copy(text) })));
       }
-      if (job.finished && job.started) parts.push(maple.make("p", { class: "performance", text: maple.say("time_taken", { seconds: seconds(job.finished - job.started) }), translate: false }));
+      if (job.finished && job.started) parts.push(performance(maple.say("time_taken", { seconds: seconds(job.finished - job.started) }), job.memory_text));
       holder.replaceChildren(...parts);
       const facts = maple.inner(`#generation_info_${tab}`);
       if (facts) {
         facts.setAttribute("translate", "no");
         facts.textContent = JSON.stringify({ ...job.info, infotexts: job.pictures.map((made) => made.infotext) });
       }
+    }
+
+    const performance = (...texts) => maple.make("p", { class: "performance", text: texts.filter(Boolean).join("  ·  "), translate: false });
+
+    /** How long a running job has been at it, under the pictures; null when it is closed. */
+    function elapsed(value) {
+      const holder = maple.inner(`#html_info_${tab}`);
+      if (!holder) return;
+      const text = value === null ? "" : maple.say("elapsed", { seconds: seconds(value) });
+      const line = maple.at(".performance", holder);
+      if (line && text) line.textContent = text;
+      else if (text) holder.append(performance(text));
+      else if (line) describe();
     }
 
     function seconds(value) {
@@ -199,15 +222,15 @@
     function selected() {
       const at = current();
       if (at < 0) { maple.tell(maple.say("no_pictures")); return null; }
-      return { ...job.pictures[at], at, job, address: picture(at) };
+      return { ...job.pictures[at], at, shown: job.id, address: picture(at) };
     }
 
     maple.on("click", `#save_${tab}`, () => {
       const made = selected();
-      if (made) maple.make("a", { href: `${made.address}?download`, download: "" }).click();
+      if (made) maple.saving.keep(tab, chosen < 0 ? job.id : made.job, chosen < 0 ? null : made.number);
     });
     maple.on("click", `#save_zip_${tab}`, () => {
-      if (selected()) maple.make("a", { href: maple.address(`internal/jobs/${job.id}/zip`), download: "" }).click();
+      if (selected()) maple.saving.keep(tab, job.id, null, { archive: true });
     });
     maple.on("click", `#${tab}_open_folder`, () => maple.attempt(async () => {
       const answer = await maple.ask("internal/open-folder", { job: job?.id ?? null, tab });
@@ -224,7 +247,7 @@
     maple.whenSeen(`#${tab}_gallery`, () => { if (job) draw(); });
     document.addEventListener("maple:language", describe);
 
-    return { show, arrived, preview, log, selected, get job() { return job; }, get chosen() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
+    return { show, put, arrived, preview, log, elapsed, selected, get job() { return job; }, get chosen() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
   }
 
   const all = Object.fromEntries(maple.TABS.map((tab) => [tab, gallery(tab)]));
@@ -234,6 +257,6 @@
     /** Those of the tab in sight. */
     get job() { return all[maple.here()].job; },
     get selected() { return all[maple.here()].chosen; },
-    show: (job) => all[maple.TABS.includes(job.kind) ? job.kind : "txt2img"].show(job),
+    show: (job) => all[maple.tabOf(job)].show(job),
   };
 })();

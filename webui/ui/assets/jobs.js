@@ -38,17 +38,35 @@
     let forever = false;
     let last = null; // the job that ended last, however it ended
     let stopping = false;
+    let begun = null; // when the running job began, by performance.now() in seconds
+    const replaced = new Map(); // id of a job that upscales → where its picture is to stand
     let submitting = false; // a second click on its way is no second job
 
     async function generate(values) {
+      maple.form.keep(tab, values);
+      await submit(async () => maple.ask("internal/submit", { tab, values: await (maple.tabs[tab]?.prepare?.(values) ?? values) }));
+    }
+
+    /** Hires. fix over the chosen picture; what comes out takes its place, or stands behind it. */
+    async function upscale() {
+      const made = gallery.selected();
+      if (!made) return;
+      await submit(async () => {
+        const values = await maple.form.read(tab);
+        const job = await maple.ask("internal/upscale", { job: made.job, number: made.number, values });
+        replaced.set(job.id, { shown: made.shown, at: made.at });
+        return job;
+      });
+    }
+
+    async function submit(ask) {
       if (submitting) return;
       submitting = true;
-      maple.form.keep(tab, values);
       await maple.attempt(async () => {
         gallery.log("");
         overlay(true);
         let job;
-        try { job = await maple.ask("internal/submit", { tab, values: await (maple.tabs[tab]?.prepare?.(values) ?? values) }); } catch (trouble) {
+        try { job = await ask(); } catch (trouble) {
           if (!followed) overlay(false);
           forever = false;
           throw trouble;
@@ -64,6 +82,7 @@
       leave();
       followed = { id: job.id, job, source: null, timer: 0, revision: 0, failures: 0 };
       stopping = false;
+      keep(job.id);
       overlay(true);
       show(job);
       if (typeof EventSource === "function") listen(followed);
@@ -112,6 +131,7 @@
       followed.source?.close();
       clearTimeout(followed.timer);
       followed = null;
+      offer();
     }
 
     function arrive(job) {
@@ -119,6 +139,8 @@
       if (!final(job)) { show(job); return; }
       leave();
       progress(null);
+      begun = null;
+      gallery.elapsed(null);
       gallery.preview(null);
       overlay(false);
       finished(job);
@@ -127,7 +149,8 @@
 
     function show(job) {
       progress(job);
-      gallery.arrived(job);
+      if (!replaced.has(job.id)) gallery.arrived(job);
+      begun = job.state === "running" ? performance.now() / 1000 - job.elapsed : null;
       if (job.preview && job.preview !== followed.revision) {
         followed.revision = job.preview;
         gallery.preview(maple.address(`internal/jobs/${job.id}/preview?rev=${job.preview}`));
@@ -136,7 +159,11 @@
 
     function finished(job) {
       last = job;
-      gallery.show(job);
+      forget();
+      const place = replaced.get(job.id);
+      if (place && gallery.job?.id === place.shown && job.state !== "failed") {
+        gallery.put(job, place.at, { insert: maple.form.lists?.now.hires_insert });
+      } else gallery.show(job);
       if (job.state === "failed") {
         forever = false;
         gallery.log(job.error, true);
@@ -154,6 +181,33 @@
       note.onclick = () => { window.focus(); note.close(); };
     }
 
+    // --- 🌀: a job that was followed and lost (the server was away, say) can be found again
+
+    const TASK = `${tab}_task_id`;
+    function keep(id) {
+      try { if (id) localStorage.setItem(TASK, id); else localStorage.removeItem(TASK); } catch { /* it can be found by a reload too */ }
+      offer();
+    }
+    const forget = () => keep(null);
+
+    function offer() {
+      let kept = null;
+      try { kept = localStorage.getItem(TASK); } catch { /* refused */ }
+      document.documentElement.classList.toggle(`${tab}-restorable`, Boolean(kept) && !followed);
+    }
+
+    maple.on("click", `#${tab}_restore_progress`, () => maple.attempt(async () => {
+      const jobs = await maple.ask("internal/jobs");
+      const kept = jobs.find((job) => { try { return job.id === localStorage.getItem(TASK); } catch { return false; } });
+      if (!attach(jobs) && kept && final(kept)) {
+        const whole = await maple.ask(`internal/jobs/${kept.id}`);
+        finished(whole);
+      }
+      if (!followed) forget();
+    }));
+
+    setInterval(() => { if (begun !== null) gallery.elapsed(performance.now() / 1000 - begun); }, 200);
+
     /** After a job: another one of this tab's that runs or waits, or once more for Generate forever. */
     async function next() {
       await maple.attempt(async () => {
@@ -165,10 +219,11 @@
 
     /** Of these jobs, show the one that ended last and follow the one that runs or waits; whether there is one. */
     function attach(jobs) {
-      const ours = jobs.filter((job) => (maple.TABS.includes(job.kind) ? job.kind : "txt2img") === tab);
+      const ours = jobs.filter((job) => maple.tabOf(job) === tab);
       const active = ours.filter((job) => !final(job)).sort((a, b) => a.created - b.created);
       const ended = ours.filter((job) => final(job) && job.pictures.length).sort((a, b) => b.created - a.created)[0];
       if (ended && !gallery.job) gallery.show(ended);
+      if (!active.length) forget();
       if (active.length && !followed) follow(active.find((job) => job.state === "running") || active[0]);
       return active.length > 0;
     }
@@ -223,12 +278,13 @@
 
     maple.on("click", `#${tab}_interrupt, #${tab}_interrupting`, interrupt);
     maple.on("click", `#${tab}_skip`, () => wish("skip"));
+    maple.on("click", `#${tab}_upscale`, upscale);
     maple.whenSeen(`#${tab}_generate_box`, () => overlay(Boolean(followed)));
     maple.whenSeen(`#${tab}_gallery`, () => { if (followed) progress(followed.job); });
     document.addEventListener("maple:language", () => { if (followed) progress(followed.job); });
 
     return {
-      generate, follow, overlay, attach, interrupt, skip: () => wish("skip"),
+      generate, upscale, follow, overlay, attach, interrupt, skip: () => wish("skip"),
       get followed() { return followed; }, get last() { return last; }, get forever() { return forever; },
       set forever(wanted) { forever = wanted; },
     };

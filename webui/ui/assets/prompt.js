@@ -193,11 +193,25 @@
     maple.attempt(async () => {
       const file = ours ? new File([await (await fetch(ours)).blob()], "picture.png") : dropped;
       const tab = maple.TABS.find((name) => boxes(name).includes(box.id));
-      const found = await maple.readPicture(file, tab);
-      if (!found?.infotext) { maple.tell(maple.say("no_infotext", { name: file.name })); return; }
-      await maple.form.fromInfotext(found, tab);
+      await take(tab, file);
     });
   }, true);
+
+  /** What a picture remembers goes into a tab's form. */
+  async function take(tab, file) {
+    const found = await maple.readPicture(file, tab);
+    if (!found?.infotext) { maple.tell(maple.say("no_infotext", { name: file.name })); return; }
+    await maple.form.fromInfotext(found, tab);
+  }
+
+  // The place by which scripts hand a picture to the prompt, as in A1111.
+  for (const tab of maple.TABS) {
+    maple.whenSeen(`#${tab}_prompt_image`, (slot) => {
+      const input = maple.make("input", { type: "file", accept: "image/*", tabIndex: -1, "aria-hidden": "true" });
+      input.addEventListener("change", () => input.files[0] && maple.attempt(() => take(tab, input.files[0])));
+      maple.inner(slot).replaceChildren(input);
+    });
+  }
 
   maple.onTab("click", "#{t}_clear_prompt", (tab) => {
     if (!boxes(tab).some((id) => area(id)?.value)) return;
