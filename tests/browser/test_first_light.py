@@ -20,14 +20,14 @@ def pixels(path: Path | bytes) -> bytes:
 
 def demo_of(page: Any) -> str:
     """The project's own checkpoint: the one that proposes its size."""
-    name = page.evaluate("maple.form.lists.checkpoints.find(model => model.offers.width)?.title ?? ''")
+    name = page.evaluate("maple.form.lists.checkpoints.find(model => model.offers.width < 512)?.title ?? ''")
     assert name, "no demo checkpoint under models/Stable-diffusion"
     return str(name)
 
 
 def test_a_red_circle_on_a_blue_background(server: Server, opened: Open) -> None:
     page = opened("zh-CN")
-    page.wait_for_function("maple.form.lists.checkpoints.some(model => model.offers.width)", timeout=30_000)
+    page.wait_for_function("maple.form.lists.checkpoints.some(model => model.offers.width < 512)", timeout=30_000)
     choose(page, "setting_sd_model_checkpoint", demo_of(page).split(" [")[0])
     prompt(page, "a red circle on a blue background")
     put(page, "txt2img_seed", 11)

@@ -142,8 +142,8 @@ def test_elements_answer_to_the_selectors_scripts_use(opened: Open) -> None:
 
 def test_a_models_own_size_is_offered_and_never_overwrites_a_typed_one(opened: Open) -> None:
     page = opened("en-US")
-    page.wait_for_function("maple.form.lists.checkpoints.some(model => model.offers.width)", timeout=30_000)
-    demo = page.evaluate("maple.form.lists.checkpoints.find(model => model.offers.width)")
+    page.wait_for_function("maple.form.lists.checkpoints.some(model => model.offers.width < 512)", timeout=30_000)
+    demo = page.evaluate("maple.form.lists.checkpoints.find(model => model.offers.width < 512)")
     choose(page, "setting_sd_model_checkpoint", "small")
     kept(page, "setting_sd_model_checkpoint", demo["name"])
     page.wait_for_function(

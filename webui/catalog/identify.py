@@ -14,7 +14,7 @@ from functools import cached_property
 from webui.catalog.header import Header, Tensor
 from webui.domain import Family, ModelFormat, ModelKind
 
-VERSION = 3
+VERSION = 4
 """Raise it when the rules change, and every file's header is read once more."""
 
 CONTEXT = {768: Family.SD1, 1024: Family.SD2, 2048: Family.SDXL, 1280: Family.SDXL_REFINER}
@@ -106,9 +106,12 @@ def identify(header: Header, name: str = "") -> Identity:
 
 
 def prediction(keys: Keys) -> str:
-    """ "v-prediction" when the file says so, else "": weights alone do not tell eps from v."""
+    """ "v-prediction" or "edm" when the file says so, else "": weights alone do not tell eps from v."""
+    if keys.starts("edm_"):
+        return "edm"
     said = keys.metadata.get("modelspec.prediction_type", "").lower()
-    if said in ("v", "v_prediction", "v-prediction") or keys.has("v_pred"):
+    kohya = keys.metadata.get("ss_v_parameterization", "").lower()
+    if said in ("v", "v_prediction", "v-prediction", "velocity") or kohya == "true" or keys.has("v_pred"):
         return "v-prediction"
     return ""
 

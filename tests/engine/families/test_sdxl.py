@@ -347,7 +347,7 @@ def test_prompts_are_heard_as_diffusers_pipeline_hears_them(base: SimpleNamespac
 
     model = loaded(base)
     theirs = pipeline(StableDiffusionXLPipeline, base, euler())
-    for prompt in (PROMPT, "", "word " * 60, "！，é"):
+    for prompt in (PROMPT, "", "word " * 60, "Café, 2024!"):
         states, _, pooled, _ = theirs.encode_prompt(prompt, do_classifier_free_guidance=False)
         (ours,) = encoded(model, [prompt])
         assert torch.allclose(ours.states, states[0], atol=1e-5)

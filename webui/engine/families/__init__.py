@@ -27,6 +27,7 @@ class FamilyRow:
 
 FAMILIES: tuple[FamilyRow, ...] = (
     FamilyRow(family=Family.SDXL_REFINER, claims=known.sdxl_refiner, configure=sdxl.configure_refiner),
+    FamilyRow(family=Family.SDXL, claims=known.edm, reason="edm_not_yet"),
     FamilyRow(family=Family.SDXL, claims=known.sdxl, configure=sdxl.configure),
     FamilyRow(family=Family.SD3, claims=known.sd3, reason="family_not_yet"),
     FamilyRow(family=Family.FLUX, claims=known.flux, reason="family_not_yet"),

@@ -60,6 +60,11 @@ def pix2pix(weights: Weights) -> bool:
     return channels_in(weights) == 8
 
 
+def edm(weights: Weights) -> bool:
+    """Marks of checkpoints with noise levels of their own (Karras et al. 2022), as CosXL and Playground 2.5."""
+    return _any(weights, "edm_")
+
+
 def says_v(weights: Weights) -> bool:
     """Whether the file says that the network answers with the velocity: a mark of its own, modelspec's word, kohya's,
     or a folder's scheduler.
