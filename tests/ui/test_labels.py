@@ -5,13 +5,15 @@ from importlib.resources import files
 
 import pytest
 
+from webui.catalog.trained import SHOWN
 from webui.services import Services
 from webui.settings import declared
 from webui.ui import build
 from webui.ui.settings_form import SECTIONS
+from webui.words import sentences
 from webui.words.labels import LABELS
-from webui.words.page import SENTENCES
 
+SENTENCES = sentences()
 SYMBOL = re.compile(r"^[^A-Za-z]*$")
 NAMES = {"fill", "Maple WebUI", "ETA"}
 """Texts nobody reads, and names that are the same everywhere."""
@@ -57,6 +59,15 @@ def test_every_setting_has_chinese() -> None:
     for row in declared().values():
         texts |= {row.control.label, row.control.info, *row.control.choices} - {""}
     assert sorted(text for text in texts if text not in LABELS) == []
+
+
+def test_every_label_of_the_cards_dialogs_has_chinese() -> None:
+    script = scripts()["cards.js"]
+    fields = re.findall(r'\w+: \["([^"]+)",', script.split("const FIELDS")[1].split("};")[0])
+    rows = re.findall(r'\["([^"]+)", (?:told|bytes|new|FAMILIES)', script)
+    assert len(fields) >= 7 and len(rows) >= 5
+    told = {*fields, *rows, *SHOWN.values(), "Trained", "Resolutions", "Training pictures"}
+    assert sorted(filter(needs_chinese, told)) == []
 
 
 def test_every_sentence_the_scripts_say_exists() -> None:

@@ -22,8 +22,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "这个模型位于 --a1111-home 指定的文件夹，那里从不写入任何内容，因此只能查看。",
         "This model lies in the folder that --a1111-home names. Nothing is ever written there, so this can only be read.",
     ),
-    "page_card_file": ("文件：{path}", "File: {path}"),
-    "page_card_preview_from": ("将使用当前选中的图片。", "The picture selected in the gallery will be used."),
     "page_preview_replaced": ("预览图已替换。", "The preview was replaced."),
     "page_cards_refreshed": ("已刷新：{count} 个模型。", "Refreshed: {count} models."),
     "page_no_metadata": ("文件中没有训练信息。", "The file tells nothing of its training."),
