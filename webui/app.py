@@ -29,7 +29,7 @@ from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
 from webui.catalog.cards import Cards
 from webui.catalog.places import a1111_home_from, make_folders
-from webui.domain import ExtrasRequest, GenerationRequest, ModelKind
+from webui.domain import ConvertRequest, ExtrasRequest, GenerationRequest, ModelKind, Series
 from webui.domain.errors import MapleError
 from webui.gallery.filenames import Sanitizing
 from webui.gallery.save import Gallery
@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 KINDS = {
     "txt2img": Kind(request=GenerationRequest, target="webui.generate:run"),
     "img2img": Kind(request=GenerationRequest, target="webui.generate:run"),
+    "img2img-batch": Kind(request=Series, target="webui.generate:run_series"),
+    "convert": Kind(request=ConvertRequest, target="webui.tools:run_convert"),
     "extras": Kind(request=ExtrasRequest, target="webui.tools:run_extras"),
 }
 FIRST_PORT = 7860

@@ -25,6 +25,7 @@ from webui.domain.request import (
     SoftInpainting,
 )
 from webui.domain.result import Artifact, Result
+from webui.domain.series import Series, Turn
 
 __all__ = [
     "Artifact",
@@ -54,8 +55,10 @@ __all__ = [
     "ResizeMode",
     "Result",
     "SamplerOptions",
+    "Series",
     "ShuttingDown",
     "SoftInpainting",
     "Stage",
+    "Turn",
     "Wish",
 ]

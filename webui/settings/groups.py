@@ -192,9 +192,44 @@ class Model:
             info="Automatic = use one with same filename as checkpoint; None = use VAE from checkpoint",
         ),
     ] = "Automatic"
+    checkpoints_limit: Annotated[
+        int,
+        Control(
+            "Maximum number of checkpoints loaded at the same time", lo=1, hi=10, a1111="sd_checkpoints_limit",
+            info="those used last stay in memory",
+        ),
+    ] = 1
+    checkpoints_keep_in_cpu: Annotated[
+        bool,
+        Control(
+            "Only keep one model on device",
+            a1111="sd_checkpoints_keep_in_cpu",
+            info="will keep models other than the currently used one in RAM rather than VRAM",
+        ),
+    ] = True
     vae_overrides: Annotated[
         bool, Control("Selected VAE overrides per-model preferences", a1111="sd_vae_overrides_per_model_preferences")
     ] = True
+    vae_encode_method: Annotated[
+        str,
+        Control(
+            "VAE type for encode",
+            choices=("Full", "TAESD"),
+            a1111="sd_vae_encode_method",
+            infotext="VAE Encoder",
+            info="how pictures become latents in img2img, hires fix and inpainting; TAESD: small, fast, less exact",
+        ),
+    ] = "Full"
+    vae_decode_method: Annotated[
+        str,
+        Control(
+            "VAE type for decode",
+            choices=("Full", "TAESD"),
+            a1111="sd_vae_decode_method",
+            infotext="VAE Decoder",
+            info="how latents become pictures; TAESD: small, fast, less exact",
+        ),
+    ] = "Full"
     auto_vae_precision: Annotated[
         bool,
         Control(
@@ -631,6 +666,37 @@ class Img2img:
             "Upscaler for img2img", a1111="upscaler_for_img2img", info="where an image must grow to the size asked for"
         ),
     ] = "None"
+    batch_show_results_limit: Annotated[
+        int,
+        Control(
+            "Show the first N batch img2img results in UI",
+            lo=-1,
+            hi=1000,
+            a1111="img2img_batch_show_results_limit",
+            info="0: none, -1: all. Many pictures make the page slow.",
+        ),
+    ] = 32
+    editor_height: Annotated[
+        int,
+        Control("Height of the image editor", lo=80, hi=1600, a1111="img2img_editor_height", info="in pixels, at most"),
+    ] = 720
+    mask_high_contrast: Annotated[
+        bool,
+        Control(
+            "For inpainting, use a high-contrast brush pattern",
+            a1111="img2img_inpaint_mask_high_contrast",
+            info="squares of light and dark instead of a colour",
+        ),
+    ] = True
+    mask_brush_color: Annotated[str, Control("Inpaint mask brush color", a1111="img2img_inpaint_mask_brush_color")] = (
+        "#ffffff"
+    )
+    sketch_brush_color: Annotated[
+        str, Control("Initial color for img2img sketch", a1111="img2img_sketch_default_brush_color")
+    ] = "#ffffff"
+    inpaint_sketch_brush_color: Annotated[
+        str, Control("Initial color for inpaint sketch", a1111="img2img_inpaint_sketch_default_brush_color")
+    ] = "#ffffff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,4 +22,28 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "图生图没有高分辨率修复。请关闭它，或改用更大的尺寸。",
         "img2img has no hires. fix. Switch it off, or ask for a larger size.",
     ),
+    "folders_refused": (
+        "这台服务器对外共享，只有登录的用户才能指定文件夹。请登录，或改用“上传”。",
+        "This server is shared, and only somebody signed in may name folders. Sign in, or use Upload.",
+    ),
+    "folder_missing": (
+        "找不到文件夹，或无法读取：{path}。请检查服务器上的路径。",
+        "There is no such folder, or it cannot be read: {path}. Check the path on the machine the server runs on.",
+    ),
+    "folder_empty": (
+        "文件夹中没有图片（{endings}）：{path}。",
+        "There is no picture ({endings}) in the folder {path}.",
+    ),
+    "too_many_pictures": (
+        "{given} 张图片超过了一批的上限（{most}）。请分批处理。",
+        "{given} pictures are more than one batch takes ({most}). Split them up.",
+    ),
+    "turn_unreadable": (
+        "无法读取 {name}，已跳过：{reason}",
+        "{name} cannot be read and was left out: {reason}",
+    ),
+    "series_more_made": (
+        "共生成 {made} 张，这里显示前 {shown} 张；其余已保存在输出文件夹。",
+        "{made} pictures were made; the first {shown} are shown, the others are in the output folder.",
+    ),
 }

@@ -529,6 +529,16 @@
       drawn.close();
     }
 
+    /** How it looks by the settings: a mask as a pattern or as a colour, and the brush's first colour. */
+    dress({ contrast, colour = null }) {
+      this.contrast = contrast;
+      if (/^#[0-9a-f]{6}$/i.test(colour ?? "")) {
+        this.colour = colour;
+        if (this.picker) this.picker.value = colour;
+      }
+      this.redraw();
+    }
+
     use(tool) {
       this.tool = tool;
       this.ring.hidden = true;

@@ -196,6 +196,17 @@
   for (const type of ["change", "focusout", "pointerup", "keyup"]) maple.on(type, "#quicksettings", askSoon);
   document.addEventListener("maple:lists", askSoon);
 
+  // --- what the settings say of the canvases; a colour somebody chose stays
+
+  const offered = {};
+  document.addEventListener("maple:lists", ({ detail }) => {
+    const said = detail.now.canvas;
+    if (!said) return;
+    document.documentElement.style.setProperty("--canvas-height", `${said.height}px`);
+    for (const { canvas } of Object.values(MODES).filter((each) => each.draw)) maple.canvas.get(canvas).dress({ contrast: said.contrast, colour: said[canvas] === offered[canvas] ? null : said[canvas] });
+    Object.assign(offered, said);
+  });
+
   // --- many pictures at once
 
   function batchZone() {
