@@ -188,6 +188,103 @@ def test_a_misfit_is_said_with_what_would_fit_before_anything_is_loaded(bench: A
     assert told[0] == 1
 
 
+def test_a_misfit_says_what_it_would_fit_when_nothing_else_does(bench: Any, lora: Any) -> None:
+    lora("large", ss_base_model_version="sdxl_base_v1-0")
+    ears = Ears()
+    make(bench, asked("a red circle<lora:large:1>"), ears)
+    told = {"name": "large", "family": "sdxl", "model": "small", "needed": "sd1"}
+    assert ears.notes == [("network_misfit_none", told)]
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [("a1.weight", "GLoRA"), ("on_input", "IA³"), ("oft_blocks", "OFT"), ("oft_diag", "OFT")],
+)
+def test_a_kind_not_read_yet_is_named(ending: str, kind: str, tmp_path: Path, bench: Any) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "models" / "Lora" / "strange.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({f"{TO_K}.{ending}": rand(4, 4, 4)}, path, metadata={"ss_base_model_version": "sd_v1"})
+    bench.catalog.scan()
+    ears = Ears()
+    made = make(bench, asked("a red circle<lora:strange:1>"), ears)
+    assert ears.notes == [("network_kind_not_yet", {"name": "strange", "kind": kind})]
+    assert same(made, make(bench))
+
+
+def test_a_name_two_files_share_inside_leads_to_neither(bench: Any, lora: Any) -> None:
+    lora("first", ss_output_name="twin")
+    lora("second", seed=2, ss_output_name="Twin")
+    lora("addams", seed=3, ss_output_name="addams")
+    lora("third", seed=4, ss_output_name="none")
+    ears = Ears()
+    made = make(bench, asked("a red circle<lora:twin:1><lora:none:1>"), ears)
+    assert ears.notes == [
+        ("network_ambiguous", {"tag": "lora:twin:1", "files": ["first", "second"]}),
+        ("network_ambiguous", {"tag": "lora:none:1", "files": ["third"]}),
+    ]
+    assert same(made, make(bench))
+    heard = Ears()
+    make(bench, asked("a red circle<lora:first:1><lora:addams:1>"), heard)
+    assert heard.notes == []
+
+
+def test_settings_add_networks_to_every_prompt_but_to_one_that_names_them(
+    bench: Any, lora: Any, hypernetwork: Path
+) -> None:
+    lora()
+    overrides = {"sd_lora": "soft", "sd_hypernetwork": "bend", "extra_networks_default_multiplier": 0.5}
+    added = make(bench, replace(ASKED, overrides=overrides))
+    written = make(bench, asked(f"{ASKED.prompt}<lora:soft:0.5><hypernet:bend:0.5>"))
+    assert same(added, written)
+    assert f"{ASKED.prompt}<lora:soft:0.5><hypernet:bend:0.5>\n" in added.artifacts[0].infotext
+    own = make(bench, replace(asked("a red circle<lora:soft:0.1>"), overrides={"sd_lora": "soft"}))
+    assert same(own, make(bench, asked("a red circle<lora:soft:0.1>")))
+
+
+def test_hashes_stay_out_of_the_infotext_when_the_settings_say_so(bench: Any, lora: Any, embedding: Any) -> None:
+    lora()
+    embedding("good.pt")
+    overrides = {"lora_add_hashes_to_infotext": False, "textual_inversion_add_hashes_to_infotext": False}
+    request = asked("a good circle<lora:soft>")
+    assert "Lora hashes" in make(bench, request).artifacts[0].infotext
+    text = make(bench, replace(request, overrides=overrides)).artifacts[0].infotext
+    assert "Lora hashes" not in text
+    assert "TI hashes" not in text
+
+
+def test_networks_left_unfollowed_leave_their_tags_out_of_the_text_too(bench: Any, lora: Any) -> None:
+    lora()
+    ears = Ears()
+    made = make(bench, replace(asked("a red circle<lora:soft:1><lora:nobody:1>"), networks=False), ears)
+    assert same(made, make(bench))
+    assert ears.notes == []
+
+
+def test_an_embedding_bundled_in_a_lora_counts_while_the_lora_is_worn(tmp_path: Path, bench: Any, lora: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    plain = make(bench, asked("a velvet circle"))
+    path = lora()
+    bare = make(bench, asked("a velvet circle<lora:soft:1>"))
+    tensors = load_file(path) | {"bundle_emb.velvet.string_to_param.*": rand(2, 64)}
+    save_file(tensors, path, metadata={"ss_base_model_version": "sd_v1"})
+    bench.catalog.scan()
+    made = make(bench, asked("a velvet circle<lora:soft:1>"))
+    assert not same(made, bare)
+    assert "TI hashes" not in made.artifacts[0].infotext
+    assert same(plain, make(bench, asked("a velvet circle")))
+    # The same vectors as a file of their own make the same picture.
+    target = tmp_path / "embeddings" / "velvet.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    save_file({"emb_params": rand(2, 64)}, target)
+    save_file({key: value for key, value in tensors.items() if "bundle" not in key}, path, metadata={
+        "ss_base_model_version": "sd_v1"})  # fmt: skip
+    bench.catalog.scan()
+    assert same(made, make(bench, asked("a velvet circle<lora:soft:1>")))
+
+
 def test_a_lora_of_another_shape_changes_nothing_and_is_said_once_a_run(bench: Any, lora: Any) -> None:
     lora("odd", width=48)
     for _ in range(2):
@@ -248,7 +345,7 @@ def test_an_embedding_of_another_width_is_read_as_text_and_said(bench: Any, embe
     embedding("wide.pt", width=32)
     ears = Ears()
     made = make(bench, replace(asked("a wide circle"), batch_count=2, save_grid=False), ears)
-    assert ears.notes == [("embedding_misfit", {"name": "wide", "width": [32], "needed": 64})]
+    assert ears.notes == [("embedding_misfit_none", {"name": "wide", "width": [32], "needed": "64"})]
     assert same(made, plain)
     quiet = Ears()
     make(bench, asked("a red circle"), quiet)
