@@ -60,3 +60,15 @@ def test_the_api_describes_itself_from_this_machine_alone(client: TestClient) ->
     schema = client.get("/openapi.json").json()
     assert "/v1/jobs" in schema["paths"]
     assert "字段" in client.get("/docs", headers={"accept-language": "zh"}).text
+
+
+def test_what_may_differ_is_told_with_what_puts_it_right(client: TestClient) -> None:
+    text = "a cat\nSteps: 5, Sampler: Euler, Seed: 8, Size: 64x64, Model hash: 0123456789, Model: gone, RNG: CPU"
+    found = client.post("/v1/explain", json={"text": text}).json()["differences"]
+    first = found[0]
+    assert (first["key"], first["grade"], first["action"]["do"]) == ("differs_model_missing", "large", "copy")
+    assert "gone" in first["text"] and found[-1]["grade"] == "small"
+    chinese = client.post("/v1/explain", json={"text": text}, headers={"accept-language": "zh-CN"}).json()
+    assert "检查点" in chinese["differences"][0]["text"]
+    assert client.post("/v1/explain", json={"text": "a cat"}).json() == {"differences": []}
+    assert client.post("/v1/explain", json={"text": text, "vae": 5}).status_code == 422

@@ -10,10 +10,14 @@ from pydantic import BaseModel, Field
 
 from webui.api.errors import language
 from webui.api.owner import owner_of
+from webui.catalog.embeddings import Embeddings
 from webui.domain import GenerationRequest, Hires, Job, JobState, Refiner, SamplerOptions, Wish
 from webui.domain.errors import NotFound
+from webui.intake.differences import Here, differences
+from webui.intake.differences import view as told
 from webui.jobs import changes, view
 from webui.services import Services
+from webui.settings import overlay
 
 
 class Options(BaseModel):
@@ -98,6 +102,16 @@ class Generation(BaseModel):
         )  # fmt: skip
 
 
+class Explain(BaseModel):
+    """An infotext, and the checkpoint and VAE that would be used; "" follows the settings."""
+
+    model_config = {"extra": "forbid"}
+
+    text: str = Field(max_length=1_000_000)
+    checkpoint: str = ""
+    vae: str = ""
+
+
 class PictureGone(NotFound):
     """A picture of a job is no longer where it was saved. Fields: number."""
 
@@ -117,6 +131,21 @@ def routes(services: Services) -> APIRouter:
     def submit(body: Generation, request: Request) -> dict[str, Any]:
         """Accept a request. When this answers, the job is on the disk and survives a restart."""
         return shown(services.submit(body.request(), owner=owner_of(request)), request)
+
+    embeddings = Embeddings()
+
+    @router.post("/explain")
+    def explain(body: Explain, request: Request) -> dict[str, Any]:
+        """What may differ between the picture an infotext tells of and one made from it here, the weightiest first.
+
+        `grade` is large (another picture), unknown (the text does not say) or small (details). An action's `do` is
+        override (an entry for the page's Override settings: "label: value"), checkpoint, vae (names to choose) or copy
+        (a hash or a name to search for).
+        """
+        chosen = {"model.checkpoint": body.checkpoint, "model.vae": body.vae}
+        settings = overlay(services.settings.current, {key: value for key, value in chosen.items() if value})
+        here = Here(names=services.names, settings=settings, embeddings=embeddings)
+        return {"differences": told(differences(body.text, here), language(request))}
 
     @router.get("/jobs")
     def listed(
