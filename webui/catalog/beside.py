@@ -33,6 +33,7 @@ SITE_BASES: tuple[tuple[str, Family], ...] = (
 KEYS: Mapping[str, str] = {
     "description": "description", "notes": "notes", "activation_text": "activation text",
     "preferred_weight": "preferred weight", "negative_text": "negative text", "sd_version": "sd version", "vae": "vae",
+    "prediction_type": "prediction type",
 }  # fmt: skip
 """Our names → the keys in `<stem>.json`."""
 TAGS = re.compile(r"<[^>]{0,2000}>")
@@ -61,6 +62,8 @@ class Told:
     negative_text: str = ""
     sd_version: str = ""
     vae: str = ""
+    prediction_type: str = ""
+    """Of a checkpoint whose file does not say: "Epsilon" or "V-prediction"."""
     site_base: str = ""
     """Base model as Civitai calls it."""
 
@@ -188,6 +191,7 @@ def _from_notes(table: Mapping[str, Any]) -> Told:
         negative_text=text("negative text"),
         sd_version=text("sd version"),
         vae=text("vae"),
+        prediction_type=text("prediction type"),
     )
 
 

@@ -28,7 +28,7 @@ from webui.words import say
 
 EDITED: Mapping[str, tuple[str, ...]] = {
     "lora": ("description", "sd_version", "activation_text", "preferred_weight", "negative_text", "notes"),
-    "checkpoints": ("description", "vae", "notes"),
+    "checkpoints": ("description", "vae", "prediction_type", "notes"),
     "textual_inversion": ("description", "notes"),
     "hypernetworks": ("description", "notes"),
 }
@@ -61,6 +61,7 @@ class Notes(BaseModel):
     preferred_weight: float | None = Field(None, ge=-10, le=10, allow_inf_nan=False)
     sd_version: str | None = Field(None, max_length=100)
     vae: str | None = Field(None, max_length=1000)
+    prediction_type: Literal["", "Automatic", "Epsilon", "V-prediction"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -490,6 +490,7 @@
   const FIELDS = {
     description: ["Description", "area"], notes: ["Notes", "area"], activation_text: ["Activation text", "text"], negative_text: ["Negative prompt", "text"],
     preferred_weight: ["Preferred weight", "weight"], sd_version: ["Stable Diffusion version", ["Unknown", "SD1", "SD2", "SDXL", "SD3"]], vae: ["Preferred VAE", "vae"],
+    prediction_type: ["Prediction type", ["Automatic", "Epsilon", "V-prediction"]],
   };
   const HINTS = { activation_text: "Will be added to prompt along with Lora", negative_text: "Will be added to negative prompts", preferred_weight: "0: the default multiplier" };
 
