@@ -123,10 +123,55 @@ def test_an_approximation_network_is_used(tiny_model: Any, tmp_path: Path) -> No
 def test_published_factors_are_for_stable_diffusions_own_latents_alone(
     tiny_model: Any, tiny: SimpleNamespace, record: Callable[..., Any]
 ) -> None:
-    from webui.engine.preview import speaks_sd1
+    import torch
 
-    assert not speaks_sd1(tiny_model)
-    assert speaks_sd1(_wide(tiny_model))
+    from webui.domain import Family
+    from webui.engine.preview import preview
+
+    assert tiny_model.speaks == ""
+    assert _wide(tiny_model).speaks == "sd1"
+    latents = torch.randn(1, 4, 4, 4)
+    shown = preview(tiny_model, latents)
+    tiny_model.preview_state.clear()
+    tiny_model.family = Family.SDXL
+    assert tiny_model.speaks == "sdxl"
+    assert preview(tiny_model, latents).tobytes() != shown.tobytes()
+
+
+def test_each_familys_decoder_is_told_by_its_name(tiny_model: Any, tmp_path: Path) -> None:
+    import torch
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+    from webui.domain import Family
+
+    latents, model = torch.randn(1, 4, 4, 4), _wide(tiny_model)
+    made: dict[str, Any] = {}
+    for name in ("taesd", "taesdxl"):
+        network = AutoencoderTiny()
+        torch.save(network.state_dict(), tmp_path / f"{name}.pth")
+        made[name] = network
+    model.small_folders, model.decode_method, model.encode_method = [tmp_path], "TAESD", "TAESD"
+    picture = torch.rand(2, 3, 32, 32)
+    for family, name in ((Family.SD1, "taesd"), (Family.SDXL, "taesdxl")):
+        model.family = family
+        model.preview_state.clear()
+        with torch.no_grad():
+            decoded = (made[name].decode(latents).sample + 1) / 2
+            encoded = made[name].encode(picture * 2 - 1).latents
+        assert torch.allclose(model.decode(latents), decoded.clamp(0, 1), atol=1e-6)
+        assert torch.allclose(model.encode(picture), encoded, atol=1e-6)
+    assert model.take_notes() == []
+
+
+def test_without_taesd_the_full_vae_decodes_and_it_is_said(tiny_model: Any, tmp_path: Path) -> None:
+    import torch
+
+    latents = torch.randn(1, 4, 4, 4)
+    whole = tiny_model.decode(latents)
+    tiny_model.small_folders, tiny_model.decode_method = [tmp_path], "TAESD"
+    assert torch.equal(tiny_model.decode(latents), whole)
+    assert torch.equal(tiny_model.decode(latents), whole)
+    assert [key for key, _fields in tiny_model.take_notes()] == ["taesd_missing"]
 
 
 DEMOS = sorted(Path(__file__).parents[2].glob("models/Stable-diffusion/*demo*.safetensors"))

@@ -13,7 +13,7 @@ from tests.small import stub_checkpoint
 from webui import ui
 from webui.api.errors import add_handlers
 from webui.app import build
-from webui.domain import GenerationRequest
+from webui.domain import ConvertRequest, GenerationRequest
 from webui.jobs import Jobs, Kind, Threads
 from webui.services import Services
 from webui.settings.flags import Flags
@@ -32,7 +32,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     outputs.mkdir(parents=True)
     whole = build(Flags(data_dir=root))
     whole.jobs.close()
-    kinds = {"txt2img": Kind(request=GenerationRequest, target="tests.ui.drawing:run")}
+    kinds = {
+        "txt2img": Kind(request=GenerationRequest, target="tests.ui.drawing:run"),
+        "convert": Kind(request=ConvertRequest, target="tests.ui.drawing:converted"),
+    }
     made = replace(whole, jobs=Jobs(root / "cache" / "drawn.db", kinds))
     made.catalog.scan()
     made.jobs.start(Threads(lambda: outputs))

@@ -1,7 +1,9 @@
-"""The models a device holds: those in use stay, a VAE is exchanged alone, and one re-entrant lease guards them."""
+"""The models a device holds: those in use and the last few stay, a VAE is exchanged alone, and one re-entrant lease
+guards them.
+"""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +11,11 @@ from pathlib import Path
 import torch
 
 from webui.domain.errors import ModelGone
-from webui.domain.model import ModelRecord
+from webui.domain.model import Family, ModelRecord
 from webui.engine.device import Precision
 from webui.engine.loading import OnProgress
 from webui.engine.model import LoadedModel, load_model, open_model, wear_vae
+from webui.engine.placing import Placing
 from webui.engine.upscale import Upscaler, load_upscaler
 
 Stamp = tuple[Path, int, int]
@@ -26,10 +29,23 @@ class _Held:
 
 
 class ModelCache:
-    """One device's models. `loads` and `vae_loads` count what was read from disk."""
+    """One device's models. `loads` and `vae_loads` count what was read from disk.
 
-    def __init__(self, device: torch.device, precision: Precision | None = None) -> None:
+    `keep` models stay in memory, the last used (A1111's sd_checkpoints_limit); with `park` only the one in use is on
+    the device (sd_checkpoints_keep_in_cpu). `placing` says for a family where its parts are to be, None: as fits.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        precision: Precision | None = None,
+        *,
+        placing: Callable[[Family], Placing | None] = lambda _family: None,
+    ) -> None:
         self.device = device
+        self.keep = 1
+        self.park = True
+        self._placing = placing
         self.precision = precision or Precision.for_device(device)
         self.loads = 0
         self.vae_loads = 0
@@ -58,16 +74,23 @@ class ModelCache:
     ) -> LoadedModel:
         """The model with that VAE (None: the checkpoint's own). Reads only what is not in memory yet.
 
-        `beside`: checkpoints that stay when they are in memory; every other is let go before a new one is read. A file
-        that cannot be used is refused before anything is given up. Raises what `open_model` and `load_vae` raise.
+        `beside`: checkpoints that stay when they are in memory, whatever `keep` says; of the others so many are let go
+        before a new one is read that `keep` are left with it. A file that cannot be used is refused before anything is
+        given up. Raises what `open_model` and `load_vae` raise.
         """
         with self._lock:
             stamp, vae_stamp = _stamp(checkpoint), _stamp(vae) if vae else None
             held = self._held.pop(stamp, None)
+            if held is not None:
+                self._park_others()
+                held.model.places.wake()
             if held is None:
                 opened = open_model(checkpoint)
-                self._let_go_but({_stamp(record) for record in beside})
-                model = load_model(opened, vae, device=self.device, precision=self.precision, on_progress=on_progress)
+                self._make_way({_stamp(record) for record in beside})
+                model = load_model(
+                    opened, vae, device=self.device, precision=self.precision, placing=self._placing(opened.family),
+                    on_progress=on_progress,
+                )  # fmt: skip
                 held = _Held(model, vae_stamp)
                 self.loads += 1
             elif held.vae != vae_stamp:
@@ -94,6 +117,18 @@ class ModelCache:
         with self._lock:
             self._upscaler = None
             self._let_go_but(set())
+
+    def _make_way(self, beside: set[Stamp]) -> None:
+        """Let go of the models used longest ago until one more would make `keep`; those beside stay in any case."""
+        others = [stamp for stamp in self._held if stamp not in beside]
+        going = others[: max(0, len(self._held) + 1 - max(1, self.keep))]
+        self._let_go_but(set(self._held) - set(going))
+        self._park_others()
+
+    def _park_others(self) -> None:
+        if self.park:
+            for held in self._held.values():
+                held.model.places.park()
 
     def _let_go_but(self, kept: set[Stamp]) -> None:
         self._held = {stamp: held for stamp, held in self._held.items() if stamp in kept}

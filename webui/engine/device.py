@@ -78,9 +78,12 @@ def out_of_memory(error: RuntimeError, *, doing: str, device: torch.device) -> O
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes free on the device."""
+    """Bytes free on the device: what torch keeps for itself and does not use counts, a cap set for it is heeded."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        free, total = torch.cuda.mem_get_info(device)
+        taken = torch.cuda.memory_allocated(device)
+        cap = int(total * torch.cuda.get_per_process_memory_fraction(device)) - taken
+        return min(free + torch.cuda.memory_reserved(device) - taken, cap)
     return psutil.virtual_memory().available
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 import yaml
@@ -16,19 +16,29 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
-from webui.domain.errors import BadInput, NotANumber
+from webui.domain.errors import BadInput, NotANumber, OutOfMemory
 from webui.domain.model import Family, ModelRecord
+from webui.engine import keys, taesd
 from webui.engine import vae as vae_room
-from webui.engine.device import Precision, out_of_memory
+from webui.engine.budget import Need, unet_run, vae_run
+from webui.engine.device import Precision, free_memory, out_of_memory
 from webui.engine.families import configured
 from webui.engine.families.parts import Framing, Parts
 from webui.engine.loading import OnProgress, empty_text_encoder, empty_unet, fill, unet_names
 from webui.engine.patches import Patch
+from webui.engine.placing import HOME, Places, Placing, fitting
 from webui.engine.prediction import Prediction, scaled_linear_alphas, stretched
 from webui.engine.text import EmbeddingVectors, TextEncoder, encode_all
 from webui.engine.types import COND, Call, Encoded, StepContext
 from webui.engine.weights import Weights, open_weights
 from webui.prompt.tokens import ClipTokenizer
+
+VAE_WIDTHS = (128, 256, 512, 512)
+"""Of the published VAEs: latents of other shapes are nobody else's."""
+TILES = (64, 32, 16)
+"""Latents a side of the VAE's tiles, largest first."""
+Note = tuple[str, dict[str, Any]]
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -66,7 +76,23 @@ class LoadedModel:
     """How often a patch was put on or taken off."""
     _worn: tuple[Patch, ...] = ()
     _depth: int = 0
+    decode_method: str = "Full"
+    """"Full", or "TAESD": the small network of `small_folders` in the VAE's place, where there is one."""
+    encode_method: str = "Full"
+    small_folders: Sequence[Path] = ()
     _most_rows: int | None = None
+    _tile: int = 0
+    """Latents a side of the VAE's tiles; 0: the picture whole."""
+    places: Places = field(init=False)
+    """Where its parts are: on the device, or in main memory until they are used."""
+    placing: Placing = Placing.WHOLE
+
+    def __post_init__(self) -> None:
+        self.places = Places(self._modules, self.device, self.placing)
+
+    def _modules(self) -> dict[str, list[torch.nn.Module]]:
+        vae = [] if self.vae is None else [self.vae]
+        return {"text": [each.module for each in self.texts], "unet": [self.unet], "vae": [*vae]}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -99,6 +125,17 @@ class LoadedModel:
         """Whether the checkpoint carries a VAE of its own."""
         return self.parts.vae is not None
 
+    @property
+    def speaks(self) -> str:
+        """Whose published latents these are, which small decoders understand: "sd1", "sdxl", or "" for nobody's."""
+        if self.parts.embedded:
+            return ""
+        if self.vae is not None and tuple(self.vae.config["block_out_channels"]) != VAE_WIDTHS:
+            return ""
+        return {Family.SD1: "sd1", Family.SD2: "sd1", Family.SDXL: "sdxl", Family.SDXL_REFINER: "sdxl"}.get(
+            self.family, ""
+        )
+
     def told(self, framing: Framing, role: str) -> tuple[float, ...]:
         """The numbers this family is told of a picture beside its text; none for Stable Diffusion 1."""
         return self.parts.numbers(framing, role) if self.parts.numbers else ()
@@ -113,10 +150,19 @@ class LoadedModel:
         **options: Any,
     ) -> list[Encoded]:
         """What the network is told by each text; those of one call are encoded together. See `text.encode_all`."""
-        return encode_all(
-            texts, role, self.texts, self.tokenizer, embeddings=embeddings, numbers=self.told(framing, role),
-            zero_empty_negative=self.parts.zero_empty_negative, **options,
-        )  # fmt: skip
+        while True:
+            self.places.take("text")
+            try:
+                return encode_all(
+                    texts, role, self.texts, self.tokenizer, embeddings=embeddings, numbers=self.told(framing, role),
+                    zero_empty_negative=self.parts.zero_empty_negative, **options,
+                )  # fmt: skip
+            except RuntimeError as error:
+                failed = out_of_memory(error, doing="CLIP", device=self.device)
+                if failed is None:
+                    raise
+                if not self._move_out():
+                    raise failed from error
 
     @torch.no_grad()
     def denoise(self, calls: Sequence[Call], context: StepContext) -> list[Tensor]:
@@ -124,6 +170,7 @@ class LoadedModel:
 
         Raises NotANumber when the network gives NaN, OutOfMemory when not even one picture fits.
         """
+        self.places.take("unet")
         answers: dict[int, Tensor] = {}
         for group in [[i] for i in range(len(calls))] if self.apart else _groups(calls):
             x = torch.cat([calls[i].x for i in group]).to(self.device, torch.float32)
@@ -170,18 +217,27 @@ class LoadedModel:
                 failed = out_of_memory(error, doing="UNet", device=self.device)
                 if failed is None:
                     raise
-                if most == 1:
+                if most > 1:
+                    self._most_rows = (most + 1) // 2
+                    self._say("memory_split", rows=self._most_rows)
+                elif not self._move_out():
                     raise failed from error
-                self._most_rows = (most + 1) // 2
             torch.cuda.empty_cache()
+            self.places.take("unet")
 
     def decode(self, latents: Tensor, *, retry: bool = True) -> Tensor:
         """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU. Raises NoVae, NotANumber.
 
         A NaN in half precision is decoded again in fp32, and noted; without `retry` it raises.
         """
-        pictures, retried = vae_room.decode(
-            self._vae(), latents, scale=self.scale, check_nan=self.precision.check_nan, retry=retry
+        if (small := self._small("decoder", self.decode_method)) is not None:
+            with torch.no_grad():
+                return ((small(latents.to(self.device, torch.float32)) + 1) / 2).clamp(0, 1).cpu()
+        pictures, retried = self._in_tiles(
+            max(latents.shape[2:]),
+            lambda tile: vae_room.decode(
+                self._vae(), latents, scale=self.scale, check_nan=self.precision.check_nan, retry=retry, tile=tile
+            ),
         )
         if retried:
             self.notes.append(("vae_retried_in_fp32", {"model": self.record.stem}))
@@ -193,9 +249,98 @@ class LoadedModel:
         """Latents fp32 of pictures (batch, 3, height, width) in [0, 1]; the mean unless drawn, with a fresh generator
         of the CPU for each of `seeds` or with `draws` as they stand.
         """
-        if seeds is not None:
-            draws = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return vae_room.encode(self._vae(), pictures, scale=self.scale, draws=draws)
+        if (small := self._small("encoder", self.encode_method)) is not None:
+            with torch.no_grad():
+                return small(pictures.to(self.device, torch.float32) * 2 - 1)
+        before = [draw.get_state() for draw in draws or ()]
+
+        def run(tile: int) -> Tensor:
+            for draw, state in zip(draws or (), before, strict=True):
+                draw.set_state(state)  # what an attempt that failed had drawn
+            fresh = draws if seeds is None else [torch.Generator().manual_seed(seed) for seed in seeds]
+            return vae_room.encode(self._vae(), pictures, scale=self.scale, draws=fresh, tile=tile)
+
+        return self._in_tiles(max(pictures.shape[2:]) // self.factor, run)
+
+    def _small(self, part: Literal["decoder", "encoder"], method: str) -> torch.nn.Module | None:
+        """TAESD's half, when it is asked for, fits these latents and is there; else None, and that is said."""
+        if method != "TAESD":
+            return None
+        key = ("TAESD", part)
+        if key not in self.preview_state:
+            load = taesd.decoder if part == "decoder" else taesd.encoder
+            xl = self.speaks == "sdxl"
+            network = taesd.found(self.small_folders, load, self.device, xl=xl) if self.speaks else None
+            self.preview_state[key] = network
+        if self.preview_state[key] is None:
+            folder = next((str(each) for each in self.small_folders if "taesd" in each.name), "models/VAE-taesd")
+            self._say("taesd_missing", part=part, folder=folder)
+        return self.preview_state[key]
+
+    def _in_tiles(self, side: int, run: Callable[[int], Answer]) -> Answer:
+        """Run the VAE on pictures of `side` latents: whole, in tiles where that does not fit, ever smaller ones, then
+        with all else off the device. Raises OutOfMemory when nothing is left to try.
+        """
+        while True:
+            self.places.take("vae")
+            try:
+                return run(self._tile if self._tile < side else 0)
+            except OutOfMemory:
+                smaller = next((tile for tile in TILES if tile < min(side, self._tile or side)), 0)
+                if smaller:
+                    self._tile = smaller
+                    self._say("memory_tiled", side=smaller * self.factor)
+                elif not self._move_out():
+                    raise
+            torch.cuda.empty_cache()
+
+    def _move_out(self) -> bool:
+        """Keep fewer parts on the device; False when there are no fewer."""
+        if not self.places.tighten():
+            return False
+        self._say(f"memory_{self.places.placing.value}")
+        return True
+
+    def _say(self, key: str, **fields: Any) -> None:
+        if (key, fields) not in self.notes:
+            self.notes.append((key, fields))
+
+    def need(self, width: int, height: int, batch: int = 1) -> Need:
+        """Bytes these pictures will take, both halves of guidance in one call."""
+        size = {"width": width, "height": height}
+        vae = {} if self.vae is None else {"vae": _bytes(self.vae)}
+        weights = {"text": sum(_bytes(each.module) for each in self.texts), "unet": _bytes(self.unet), **vae}
+        return Need(
+            weights=weights,
+            sampling=unet_run(keys.config_of(self.unet), **size, rows=2 * batch, itemsize=self.dtype.itemsize),
+            decoding=0
+            if self.vae is None
+            else vae_run(keys.config_of(self.vae), **size, itemsize=self.vae.dtype.itemsize),
+        )
+
+    def make_room(self, width: int, height: int, batch: int = 1) -> Note | None:
+        """Before pictures are made: settle rows per call and tiles by the memory that is free. A note when it is tight.
+
+        What this foresees does not have to fail first; on the CPU the end of memory may be the end of the program.
+        """
+        need = self.need(width, height, batch)
+        free = free_memory(self.device)
+        if not self.places.is_whole:
+            # Weights come and go; only the larger part stands beside a run.
+            free -= max(need.weights["unet"], need.weights.get("vae", 0)) - self.places.on_device
+        self._most_rows, self._tile = None, 0
+        if max(need.sampling, need.decoding) <= free:
+            return None
+        row = need.sampling // (2 * batch)
+        if need.sampling > free:
+            self._most_rows = max(1, free // row)
+        pixels = self.factor**2 * need.decoding // (width * height)
+        if need.decoding > free:
+            side = max(width, height) // self.factor
+            self._tile = next((tile for tile in TILES if tile < side and tile**2 * pixels <= free), 0)
+            self._tile = self._tile or next((tile for tile in reversed(TILES) if tile < side), 0)
+        most = max(need.sampling, need.decoding)
+        return "memory_tight", {"needed": _gigabytes(most), "free": _gigabytes(max(0, free))}
 
     def _vae(self) -> AutoencoderKL:
         if self.vae is None:
@@ -225,6 +370,8 @@ class LoadedModel:
 
     def _change(self, wanted: tuple[Patch, ...]) -> None:
         going = self._going(wanted)
+        if going or any(patch not in self._worn for patch in wanted):
+            self.places.send_home()
         follows = self._follows(going, wanted)
         if follows is not None:
             self.patch_calls += 1
@@ -274,7 +421,19 @@ class NoPicture(BadInput):
 
 
 CONCAT = "concat"
+TILES = (64, 32, 16)
+"""Latents a side, largest first."""
+Note = tuple[str, dict[str, Any]]
+Result = TypeVar("Result")
 _HEARD = ("pooled", "numbers")
+
+
+def _bytes(module: torch.nn.Module) -> int:
+    return sum(weight.numel() * weight.dtype.itemsize for weight in module.parameters())
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 2**30:.1f}"
 
 
 def _added(extras: Mapping[str, Tensor], begin: int, end: int, dtype: torch.dtype) -> dict[str, Tensor] | None:
@@ -323,45 +482,89 @@ def load_model(
     device: torch.device,
     precision: Precision,
     ema: bool = False,
+    placing: Placing | None = None,
     on_progress: OnProgress = lambda _fraction: None,
 ) -> LoadedModel:
-    """Fill a model's modules. `vae` None takes the checkpoint's own, when it has one. Closes `opened`."""
-    with opened.weights as weights:
-        path, parts = weights.path, opened.parts
-        folder = "unet" in weights.extra
-        unet = empty_unet(parts.unet, path)
-        modules = [empty_text_encoder(part.config, path, projected=part.projected) for part in parts.texts]
-        count = _counter(weights, on_progress)
-        for part, module in zip(parts.texts, modules, strict=True):
-            # One table of both: the derived entries are windows on the same file.
-            table = Weights(path, {**weights.entries, **part.entries})
-            fill(module, table, part.names, dtype=precision.text, device=device, on_bytes=count)
-        fill(
-            unet, weights, unet_names(unet, folder=folder, ema=ema), dtype=precision.unet, device=device, on_bytes=count
-        )
-        own = None
-        if vae is None and parts.vae is not None:
-            own = vae_room.vae_from(weights, dtype=precision.vae, device=device, like=parts.vae, on_bytes=count)
-        model = LoadedModel(
-            record=opened.record,
-            family=opened.family,
-            parts=parts,
-            device=device,
-            precision=precision,
-            prediction=_prediction(opened),
-            texts=tuple(
-                TextEncoder(name=part.name, module=module, pad=part.pad, layer=part.layer)
-                for part, module in zip(parts.texts, modules, strict=True)
-            ),
-            tokenizer=ClipTokenizer(),
-            unet=unet,
-            vae=own,
-            scale=float((parts.vae or {}).get("scaling_factor") or parts.scale),
-        )
+    """Fill a model's modules. `vae` None takes the checkpoint's own, when it has one. Closes `opened`.
+
+    `placing` None: by the memory that is free; when weights do not fit after all, in turns.
+    """
+    with opened.weights:
+        chosen = placing or _placing(opened, device, precision)
+        try:
+            model = _filled(opened, vae, device, precision, ema, chosen, on_progress)
+        except RuntimeError as error:
+            failed = out_of_memory(error, doing="loading", device=device)
+            if failed is None:
+                raise
+            if placing is not None or chosen is not Placing.WHOLE or device.type == "cpu":
+                raise failed from error
+            model = None
+        if model is None:
+            torch.cuda.empty_cache()
+            model = _filled(opened, vae, device, precision, ema, Placing.PARTS, on_progress)
     if vae is not None:
         wear_vae(model, vae)
+    if placing is None and not model.places.is_whole:
+        model.notes.append((f"memory_{model.places.placing.value}", {}))
     on_progress(1.0)
     return model
+
+
+def _placing(opened: Opened, device: torch.device, precision: Precision) -> Placing:
+    """By the sizes in the header, and what one picture of native size takes."""
+    if device.type == "cpu":
+        return Placing.WHOLE
+    parts = opened.parts
+    made = {
+        "unet": [empty_unet(parts.unet, opened.weights.path)],
+        "text": [empty_text_encoder(part.config, opened.weights.path) for part in parts.texts],
+    }
+    types = {"unet": precision.unet or torch.float16, "text": precision.text or torch.float16}
+    weights = {
+        name: sum(weight.numel() for module in modules for weight in module.parameters()) * types[name].itemsize
+        for name, modules in made.items()
+    }
+    width, height = parts.native_size
+    need = unet_run(parts.unet, width=width, height=height, rows=1, itemsize=types["unet"].itemsize)
+    return fitting(Need(weights=weights, sampling=need, decoding=0), free_memory(device))
+
+
+def _filled(
+    opened: Opened, vae: ModelRecord | None, device: torch.device, precision: Precision, ema: bool, placing: Placing,
+    on_progress: OnProgress,
+) -> LoadedModel:  # fmt: skip
+    weights, parts = opened.weights, opened.parts
+    path, folder = weights.path, "unet" in weights.extra
+    at = device if placing is Placing.WHOLE else HOME
+    unet = empty_unet(parts.unet, path)
+    modules = [empty_text_encoder(part.config, path, projected=part.projected) for part in parts.texts]
+    count = _counter(weights, on_progress)
+    for part, module in zip(parts.texts, modules, strict=True):
+        # One table of both: the derived entries are windows on the same file.
+        table = Weights(path, {**weights.entries, **part.entries})
+        fill(module, table, part.names, dtype=precision.text, device=at, on_bytes=count)
+    fill(unet, weights, unet_names(unet, folder=folder, ema=ema), dtype=precision.unet, device=at, on_bytes=count)
+    own = None
+    if vae is None and parts.vae is not None:
+        own = vae_room.vae_from(weights, dtype=precision.vae, device=at, like=parts.vae, on_bytes=count)
+    return LoadedModel(
+        record=opened.record,
+        family=opened.family,
+        parts=parts,
+        device=device,
+        precision=precision,
+        prediction=_prediction(opened),
+        texts=tuple(
+            TextEncoder(name=part.name, module=module, pad=part.pad, layer=part.layer)
+            for part, module in zip(parts.texts, modules, strict=True)
+        ),
+        tokenizer=ClipTokenizer(),
+        unet=unet,
+        vae=own,
+        scale=float((parts.vae or {}).get("scaling_factor") or parts.scale),
+        placing=placing,
+    )
 
 
 def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
@@ -372,7 +575,7 @@ def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
     source = vae.path if vae is not None else model.record.path if model.has_vae else None
     found = None
     if source is not None:
-        found = vae_room.load_vae(source, dtype=model.precision.vae, device=model.device, like=model.parts.vae)
+        found = vae_room.load_vae(source, dtype=model.precision.vae, device=model.places.loading, like=model.parts.vae)
     # What is worn may sit on the old one.
     model.bare()
     model.preview_state.clear()

@@ -7,24 +7,29 @@ models/VAE-approx and models/VAE-taesd when somebody put them there; without the
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.vae import DecoderTiny
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from webui.domain.errors import MapleError
+from webui.engine import taesd
 from webui.engine.loading import fill
 from webui.engine.model import LoadedModel
-from webui.engine.weights import Weights, open_weights
+from webui.engine.weights import Weights
 
-# Least squares between Stable Diffusion 1's latents and pixels in [-1, 1], as published by its users and used by A1111.
+# Least squares between Stable Diffusion's or SDXL's latents and pixels in [-1, 1], as published by users; A1111's too.
 SD1_FACTORS = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
-SD1_VAE_WIDTHS = (128, 256, 512, 512)
+SDXL_FACTORS = (
+    (0.3448, 0.4168, 0.4395),
+    (-0.1953, -0.0290, 0.0250),
+    (0.1074, 0.0886, -0.0163),
+    (-0.3730, -0.2499, -0.2088),
+)
+FACTORS = {"sd1": SD1_FACTORS, "sdxl": SDXL_FACTORS}
 CHEAP = "Approx cheap"
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
@@ -64,12 +69,12 @@ def _full(model: LoadedModel, x0: Tensor, _folders: Sequence[Path]) -> Tensor | 
 
 
 def _approx_nn(model: LoadedModel, x0: Tensor, folders: Sequence[Path]) -> Tensor | None:
-    network = _decoder(model, "Approx NN", folders, _load_approx) if speaks_sd1(model) else None
+    network = _decoder(model, "Approx NN", folders, _load_approx)
     return None if network is None else (network(x0.float()) + 1) / 2
 
 
 def _taesd(model: LoadedModel, x0: Tensor, folders: Sequence[Path]) -> Tensor | None:
-    network = _decoder(model, "TAESD", folders, _load_taesd) if speaks_sd1(model) else None
+    network = _decoder(model, "TAESD", folders, taesd.decoder)
     return None if network is None else (network(x0.float()) + 1) / 2
 
 
@@ -81,19 +86,13 @@ METHODS: dict[str, Callable[[LoadedModel, Tensor, Sequence[Path]], Tensor | None
 }
 
 
-def speaks_sd1(model: LoadedModel) -> bool:
-    """Whether the latents are those of Stable Diffusion 1's VAE, which published decoders understand."""
-    if model.parts.embedded:
-        return False
-    return model.vae is None or tuple(model.vae.config["block_out_channels"]) == SD1_VAE_WIDTHS
-
-
 def _linear(model: LoadedModel) -> tuple[Tensor, Tensor]:
-    """Factors (4, 3) and offset (3,): published for Stable Diffusion 1, fitted once to any other VAE."""
+    """Factors (4, 3) and offset (3,): published for Stable Diffusion 1 and SDXL, fitted once to any other VAE."""
     found = model.preview_state.get("linear")
     if found is None:
-        if speaks_sd1(model) or model.vae is None:
-            found = torch.tensor(SD1_FACTORS, device=model.device), torch.zeros(3, device=model.device)
+        if model.speaks or model.vae is None:
+            factors = FACTORS[model.speaks or "sd1"]
+            found = torch.tensor(factors, device=model.device), torch.zeros(3, device=model.device)
         else:
             found = fitted(model)
         model.preview_state["linear"] = found
@@ -133,29 +132,12 @@ class Approximation(nn.Module):
         return x
 
 
-def _decoder(
-    model: LoadedModel, method: str, folders: Sequence[Path], load: Callable[[Weights, torch.device], nn.Module | None]
-) -> nn.Module | None:
-    """The first file in the folders that is this method's decoder, loaded once; None when there is none."""
+def _decoder(model: LoadedModel, method: str, folders: Sequence[Path], load: taesd.Load) -> nn.Module | None:
+    """The first file in the folders that is this method's decoder for these latents, loaded once, or None."""
     if method not in model.preview_state:
-        model.preview_state[method] = next(_loaded(model, folders, load), None)
+        xl = model.speaks == "sdxl"
+        model.preview_state[method] = taesd.found(folders, load, model.device, xl=xl) if model.speaks else None
     return model.preview_state[method]
-
-
-def _loaded(
-    model: LoadedModel, folders: Sequence[Path], load: Callable[[Weights, torch.device], nn.Module | None]
-) -> Iterator[nn.Module]:
-    for path in sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir()):
-        if path.suffix.lower() not in (".pt", ".pth", ".safetensors") or "xl" in path.stem or "sd3" in path.stem:
-            continue
-        try:
-            with open_weights(path) as weights:
-                network = load(weights, model.device)
-        except MapleError:
-            # Another file of the folder may do; a preview is never worth failing a picture.
-            continue
-        if network is not None:
-            yield network
 
 
 def _load_approx(weights: Weights, device: torch.device) -> nn.Module | None:
@@ -164,21 +146,6 @@ def _load_approx(weights: Weights, device: torch.device) -> nn.Module | None:
     with torch.device("meta"):
         network = Approximation()
     fill(network, weights, lambda name: (name,), dtype=torch.float32, device=device)
-    return network.eval()
-
-
-def _load_taesd(weights: Weights, device: torch.device) -> nn.Module | None:
-    """A TAESD decoder: its author's file (`1.weight`; the clamp counts as layer 0) or diffusers' AutoencoderTiny."""
-    if "1.weight" not in weights and "decoder.layers.0.weight" not in weights:
-        return None
-    with torch.device("meta"):
-        network = DecoderTiny(4, 3, (3, 3, 3, 1), (64, 64, 64, 64), 2, "relu", "nearest")
-
-    def names(name: str) -> tuple[str, str]:
-        _layers, number, rest = name.split(".", 2)
-        return f"{int(number) + 1}.{rest}", f"decoder.{name}"
-
-    fill(network, weights, names, dtype=torch.float32, device=device)
     return network.eval()
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from webui.domain.errors import BadInput, BrokenFile, NotANumber, WrongKind
@@ -18,6 +19,7 @@ from webui.engine import keys
 from webui.engine.device import out_of_memory
 from webui.engine.families import known, sd1
 from webui.engine.loading import empty_vae, fill, vae_names
+from webui.engine.tiles import tiled
 from webui.engine.weights import Weights, open_weights
 
 _PREFIXES = ("", keys.VAE, "vae.", "vae/")
@@ -107,14 +109,14 @@ def _in_ldm_names(weights: Weights, prefix: str) -> Weights:
 
 @torch.no_grad()
 def decode(
-    vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True, retry: bool = True
+    vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True, retry: bool = True, tile: int = 0
 ) -> tuple[Tensor, bool]:
     """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU, and whether fp32 had to be taken for a NaN in half.
 
-    One picture at a time, as A1111: a batch costs no more memory than a picture. Raises NotANumber when fp32 gives
-    NaN too.
+    One picture at a time, as A1111: a batch costs no more memory than a picture. `tile`: latents a side of the tiles
+    larger ones are worked through in, 0 for whole. Raises NotANumber when fp32 gives NaN too, OutOfMemory.
     """
-    pictures = [_decode_one(vae, latents[i : i + 1] / scale) for i in range(len(latents))]
+    pictures = [_decode_one(vae, latents[i : i + 1] / scale, tile) for i in range(len(latents))]
     if not check_nan or not any(torch.isnan(picture).any() for picture in pictures):
         return _finished(pictures), False
     dtype = vae.dtype
@@ -122,7 +124,7 @@ def decode(
         raise NotANumber(where="VAE")
     try:
         vae.float()
-        pictures = [_decode_one(vae, latents[i : i + 1] / scale) for i in range(len(latents))]
+        pictures = [_decode_one(vae, latents[i : i + 1] / scale, tile) for i in range(len(latents))]
     finally:
         torch.nn.Module.to(vae, dtype)
     if any(torch.isnan(picture).any() for picture in pictures):
@@ -130,10 +132,17 @@ def decode(
     return _finished(pictures), True
 
 
-def _decode_one(vae: AutoencoderKL, latent: Tensor) -> Tensor:
+def _decode_one(vae: AutoencoderKL, latent: Tensor, tile: int) -> Tensor:
+    """One picture (1, 3, height, width) fp32 on the CPU, in [-1, 1]."""
+
+    def run(part: Tensor) -> Tensor:
+        return cast(Tensor, vae.decode(cast(Any, part), return_dict=False)[0])
+
     try:
-        given: Any = latent.to(device=vae.device, dtype=vae.dtype)
-        return cast(Tensor, vae.decode(given, return_dict=False)[0]).float()
+        given = latent.to(device=vae.device, dtype=vae.dtype)
+        if 0 < tile < max(given.shape[2:]):
+            return tiled(run, given, side=tile, overlap=tile // 4, network=vae.decoder)
+        return run(given).float().cpu()
     except RuntimeError as error:
         if (failed := out_of_memory(error, doing="VAE", device=vae.device)) is not None:
             raise failed from error
@@ -141,29 +150,45 @@ def _decode_one(vae: AutoencoderKL, latent: Tensor) -> Tensor:
 
 
 def _finished(pictures: list[Tensor]) -> Tensor:
-    return ((torch.cat(pictures) + 1) / 2).clamp(0, 1).cpu()
+    return ((torch.cat(pictures) + 1) / 2).clamp(0, 1)
 
 
 @torch.no_grad()
 def encode(
-    vae: AutoencoderKL, pictures: Tensor, *, scale: float, draws: Sequence[torch.Generator] | None = None
+    vae: AutoencoderKL,
+    pictures: Tensor,
+    *,
+    scale: float,
+    draws: Sequence[torch.Generator] | None = None,
+    tile: int = 0,
 ) -> Tensor:
     """Latents (batch, 4, height/8, width/8) fp32 of pictures in [0, 1]: the mean, or with `draws`, one per picture,
     drawn from the posterior by those generators (of the CPU: the same picture on every card).
 
-    One picture at a time, as A1111. Raises OutOfMemory.
+    One picture at a time, as A1111. `tile` as in `decode`, in latents too. Raises OutOfMemory.
     """
     given: Any = (pictures * 2 - 1).to(device=vae.device, dtype=vae.dtype)
     latents: list[Tensor] = []
     for number in range(len(pictures)):
-        posterior: Any = _posterior(vae, given[number : number + 1])
+        posterior: Any = _posterior(vae, given[number : number + 1], tile)
         latents.append(posterior.mode() if draws is None else posterior.sample(draws[number]))
     return torch.cat(latents).float() * scale
 
 
-def _posterior(vae: AutoencoderKL, picture: Any) -> Any:
+def _posterior(vae: AutoencoderKL, picture: Tensor, tile: int) -> DiagonalGaussianDistribution:
+    def run(part: Tensor) -> DiagonalGaussianDistribution:
+        return cast(Any, vae.encode(cast(Any, part), return_dict=False))[0]
+
+    side = tile * 2 ** (len(vae.config["block_out_channels"]) - 1)
     try:
-        return vae.encode(picture, return_dict=False)[0]
+        if not 0 < side < max(picture.shape[2:]):
+            return run(picture)
+        # One latent is made of a whole number of pixels, and a tile must begin where one does.
+        moments = tiled(
+            lambda part: run(part).parameters, picture, side=side, overlap=side // 4, network=vae.encoder,
+            align=side // tile,
+        )  # fmt: skip
+        return DiagonalGaussianDistribution(moments.to(vae.device))
     except RuntimeError as error:
         if (failed := out_of_memory(error, doing="VAE", device=vae.device)) is not None:
             raise failed from error

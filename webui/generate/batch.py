@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from webui.catalog.beside import own_notes
 from webui.catalog.samplers import SAMPLERS, SamplerRow
 from webui.catalog.schedules import SCHEDULES
 from webui.catalog.upscalers import UPSCALERS
-from webui.domain import ModelRecord, Pass, Picture, ShuttingDown, Stage, Wish
+from webui.domain import Family, ModelRecord, Pass, Picture, ShuttingDown, Stage, Wish
 from webui.engine.conditioning import BatchConditioning, build
 from webui.engine.embeddings import Shelf
 from webui.engine.families.parts import Framing
@@ -208,17 +209,27 @@ class Later:
         return self.model.denoise, transformed(run, encoded_text, pictures)
 
 
+def loaded(run: Run, stage: Stage) -> LoadedModel:
+    """A stage's model in memory, with the ways the settings choose for its VAE. Raises what loading raises."""
+    beside = [other.checkpoint for any_pass in run.plan.passes for other in any_pass.stages]
+    model = run.bench.models.load(stage.checkpoint, stage.vae, beside=beside)
+    settings = run.settings.model
+    model.decode_method, model.encode_method = settings.vae_decode_method, settings.vae_encode_method
+    model.small_folders = run.bench.previews
+    return model
+
+
 def wear(run: Run, each: Pass, stage: Stage, pictures: tuple[Picture, ...], worn: ExitStack) -> LoadedModel:
     """A stage's model, dressed for these pictures for as long as `worn` lasts. Raises NoVae and what loading raises."""
-    beside = [other.checkpoint for any_pass in run.plan.passes for other in any_pass.stages]
     with run.meter.phase("loading"):
-        model = run.bench.models.load(stage.checkpoint, stage.vae, beside=beside)
+        model = loaded(run, stage)
     if model.vae is None:
         raise NoVae(model=model.record.stem)
     wanted = patches(run, model, each, pictures)
     with run.meter.phase("loading"):
         worn.enter_context(model.wearing(wanted))
-    for key, fields in networks.worn_notes(model, wanted):
+    tight = model.make_room(each.width, each.height, len(pictures))
+    for key, fields in (*networks.worn_notes(model, wanted), *([tight] if tight else [])):
         run.say_once(key, fields)
     return model
 
@@ -242,8 +253,7 @@ def enlarged(run: Run, each: Pass, before: Passed, seeds: Sequence[int]) -> Tens
             larger = [enlarge(one, wanted.width, wanted.height, grow=grow) for one in shown]
             # The checkpoint of the second pass encodes, for it will read them.
             stage = each.stages[0]
-            beside = [other.checkpoint for any_pass in run.plan.passes for other in any_pass.stages]
-            reader = run.bench.models.load(stage.checkpoint, stage.vae, beside=beside)
+            reader = loaded(run, stage)
             latents = reader.encode(torch.stack([to_tensor(one) for one in larger]), seeds=seeds)
     return cut(latents, width=each.width // model.factor, height=each.height // model.factor)
 
@@ -282,7 +292,7 @@ def patches(run: Run, model: LoadedModel, each: Pass, pictures: tuple[Picture, .
         worn.append(Quantized())
     if not run.settings.sampling.batch_cond_uncond:
         worn.append(Apart())
-    levels = noise_levels(run.settings)
+    levels = noise_levels(run.settings, stage.checkpoint)
     if levels != NoiseLevels():
         worn.append(levels)
     for more in run.bench.hooks.gather("patches_for", stage=stage, picture=pictures[0]):
@@ -290,13 +300,18 @@ def patches(run: Run, model: LoadedModel, each: Pass, pictures: tuple[Picture, .
     return tuple(worn)
 
 
-def noise_levels(settings: Settings) -> NoiseLevels:
-    """What the settings say of the model's noise levels and of how its answers are meant."""
+def noise_levels(settings: Settings, checkpoint: ModelRecord) -> NoiseLevels:
+    """What the settings say of the model's noise levels, and they or the notes beside it of how its answers are
+    meant.
+    """
     sampling = settings.sampling
+    said = sampling.prediction_type
+    if said == "Automatic" and checkpoint.notes is not None:
+        said = own_notes(checkpoint).prediction_type
     return NoiseLevels(
         downcast=sampling.downcast_alphas,
         zero_snr=sampling.noise_schedule == "Zero Terminal SNR",
-        kind=PREDICTIONS[sampling.prediction_type],
+        kind=PREDICTIONS.get(said, ""),
     )
 
 
@@ -436,7 +451,8 @@ def denoise(
         concat=start.concat,
         image_cfg_scale=image_cfg_scale(each, model),
     )
-    told: dict[str, Any] = {"schedule": schedule, "options": each.options, "on_step": watcher(run, each, model)}
+    options = each.options | {"sdxl": model.family in (Family.SDXL, Family.SDXL_REFINER)}
+    told: dict[str, Any] = {"schedule": schedule, "options": options, "on_step": watcher(run, each, model)}
     try:
         if start.latents is None:
             latents = sample(row, guide, noise, model.prediction, steps=each.steps, **told)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from webui.catalog import Catalog
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.embeddings import Embeddings
 from webui.catalog.lora_hashes import LoraHashes
-from webui.domain import ModelKind
+from webui.domain import Family, ModelKind
 from webui.domain.errors import MapleError
 from webui.engine import device as devices
 from webui.engine.cache import ModelCache
 from webui.engine.conditioning import ConditioningCache
 from webui.engine.embeddings import Shelves
+from webui.engine.placing import Placing
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.settings import Settings
@@ -67,9 +69,17 @@ def open_bench(*, catalog: Catalog, gallery: Gallery, hooks: Hooks, flags: Flags
         device, half=half, half_vae=half and not flags.no_half_vae, check_nan=not flags.disable_nan_check
     )
     log.info("computing on %s", torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
-    models = ModelCache(device, precision)
+    models = ModelCache(device, precision, placing=partial(placing_for, flags))
     previews = tuple(catalog.searched(ModelKind.PREVIEW))
     return Bench(catalog=catalog, gallery=gallery, hooks=hooks, models=models, previews=previews)
+
+
+def placing_for(flags: Flags, family: Family) -> Placing | None:
+    """What the memory flags say of a family's models; None: as it fits."""
+    if flags.lowvram:
+        return Placing.BLOCKS
+    large = flags.medvram_sdxl and family in (Family.SDXL, Family.SDXL_REFINER)
+    return Placing.PARTS if flags.medvram or large else None
 
 
 def warm(bench: Bench, settings: Settings) -> None:

@@ -17,6 +17,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "not_convertible": ("无法转换 {path}：{reason}。", "{path} cannot be converted: {reason}."),
     "not_writable": ("{name} 的数值类型 {dtype} 无法写入 {format}。请选择 fp16、bf16 或 fp32，或改用 .safetensors。",
                      "{name} is of type {dtype}, which {format} cannot hold. Choose fp16, bf16 or fp32, or write .safetensors."),
+    "convert_not_for_guests": ("只有登录的用户或本机的使用者可以转换模型。", "Models are converted by who is signed in, or sits at this machine."),
+    "convert_not_a_choice": ("{field} 不能是“{value}”。", "{field} cannot be “{value}”."),
     "already_there": ("{path} 已存在，没有改动它。请换一个名称，或允许替换。", "{path} is already there and was left as it is. Choose another name, or allow replacing it."),
     "not_writable_folder": ("无法写入文件夹 {path}：{reason}。", "The folder {path} cannot be written to: {reason}."),
 }
