@@ -1,5 +1,6 @@
 """`python -m webui.demo STEP`: draw, vae, encode, text, unet, decoder, export, judge; `all` runs them in this order.
-`effects` measures what prompt language and passes do to the finished checkpoint's pictures.
+`adapters` trains a LoRA, an embedding and a hypernetwork for the finished checkpoint and makes its VAE in sepia;
+`effects` measures what prompt language, passes and adapters do to its pictures.
 
 Everything lies in one folder (--folder) and every step goes on where it stopped.
 """
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from webui.demo import checkpoint, effects, judge, pictures, text, unet, vae
+from webui.demo import adapters, checkpoint, effects, judge, pictures, text, unet, vae
 from webui.demo.course import together
 from webui.demo.drawings import draw
 from webui.demo.sample import sample, save_grid
@@ -29,7 +30,7 @@ CHECKPOINT = Path("models/Stable-diffusion/maple-demo.safetensors")
 def main() -> None:
     """Read the command line and run the step it names."""
     reader = argparse.ArgumentParser(prog="python -m webui.demo", description=__doc__)
-    reader.add_argument("step", choices=[*_STEPS, "all", "effects"])
+    reader.add_argument("step", choices=[*_STEPS, "all", "adapters", "effects"])
     reader.add_argument("--folder", type=Path, default=Path("cache/demo"), help="where pictures and states lie")
     reader.add_argument("--processes", type=int, default=2, help="training processes on a CPU, one thread each")
     reader.add_argument("--vae-steps", type=int, default=3000)
@@ -41,11 +42,13 @@ def main() -> None:
     reader.add_argument("--prompts", type=int, default=200, help="held-back prompts to judge")
     reader.add_argument("--grid", type=Path, help="also save the first 40 judged pictures side by side")
     reader.add_argument("--seeds", type=int, default=50, help="pictures of each effect")
-    reader.add_argument("--only", choices=list(effects.EFFECTS), action="append", help="one effect (repeatable)")
+    reader.add_argument("--only", choices=list(effects.EFFECTS), action="append", help="one of them (repeatable)")
     asked = reader.parse_args()
     if asked.step == "effects":
         return _effects(asked)
     asked.folder.mkdir(parents=True, exist_ok=True)
+    if asked.step == "adapters":
+        return _adapters(asked)
     for name in _STEPS if asked.step == "all" else (asked.step,):
         _STEPS[name](asked)
 
@@ -124,6 +127,13 @@ def _judge(asked: argparse.Namespace) -> None:
     print(judge.table(drawn, things))
     if asked.grid:
         save_grid(asked.grid, drawn[:40], columns=10)
+
+
+def _adapters(asked: argparse.Namespace) -> None:
+    for name in adapters.ADAPTERS:
+        if asked.only is None or name in asked.only:
+            file = adapters.make(name, asked.checkpoint, asked.folder, Path())
+            print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
 
 
 def _effects(asked: argparse.Namespace) -> None:

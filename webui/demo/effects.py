@@ -18,7 +18,10 @@ from PIL import Image
 
 from webui import generate
 from webui.catalog import Catalog, folders_from
-from webui.demo.judge import nearest_colour, thing_in
+from webui.demo import adapters
+from webui.demo.drawings import plain_caption
+from webui.demo.judge import Asked, held_back, nearest_colour, thing_in
+from webui.demo.styles import is_dusky, is_inked, is_rusty, is_sepia
 from webui.domain import Artifact, GenerationRequest, Hires, Progress, Wish
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
@@ -184,6 +187,63 @@ def tiling_tiles(studio: Studio, seeds: int) -> Found:
     return Found(effect="tiling tiles", measured=share(tiled), chance=share(plain), least=0.9)
 
 
+def worn(
+    studio: Studio, seeds: int, effect: str, eye: Callable[[Image.Image], bool],
+    with_it: Callable[[Asked], dict[str, Any]], without: Callable[[Asked], dict[str, Any]] = lambda thing: {},
+) -> Found:  # fmt: skip
+    """A style shows while it is worn, and the pictures made after it are those made before it, bit for bit.
+
+    Both functions change what is asked for one thing: its `prompt`, or fields for all.
+    """
+    things = [thing for thing in held_back(4 * seeds) if "black" not in (thing.colour, thing.background)][:seeds]
+    before = _asked(studio, things, without)
+    shown = [eye(one) for one in _asked(studio, things, with_it)]
+    after = _asked(studio, things, without)
+    same = [one.tobytes() == other.tobytes() for one, other in zip(before, after, strict=True)]
+    measured = share([seen and again for seen, again in zip(shown, same, strict=True)])
+    return Found(effect=effect, measured=measured, chance=share([eye(one) for one in before]), least=0.8)
+
+
+def _asked(studio: Studio, things: Sequence[Asked], change: Callable[[Asked], dict[str, Any]]) -> list[Image.Image]:
+    made: list[Image.Image] = []
+    for start in range(0, len(things), BATCH):
+        some = things[start : start + BATCH]
+        asked = [{"prompt": thing.prompt} | change(thing) for thing in some]
+        prompts = tuple(each.pop("prompt") for each in asked)
+        made += studio.make(replace(studio.base, seed=1 + start, batch_size=len(some), prompts=prompts, **asked[0]))
+    return made
+
+
+def lora_inks(studio: Studio, seeds: int) -> Found:
+    """The LoRA draws outlines in ink."""
+    tag = f"<lora:{adapters.LORA.stem}:1>"
+    return worn(studio, seeds, "LoRA inks outlines", is_inked, lambda thing: {"prompt": thing.prompt + tag})
+
+
+def embedding_is_rust(studio: Studio, seeds: int) -> Found:
+    """The embedding's word is a colour; the same words, spelt so that they are no embedding's name, are not."""
+    name = adapters.EMBEDDING.stem
+
+    def said(thing: Asked, word: str) -> dict[str, Any]:
+        return {"prompt": plain_caption(word, thing.shape, thing.background)}
+
+    return worn(
+        studio, seeds, "embedding is a colour", is_rusty, lambda thing: said(thing, name),
+        lambda thing: said(thing, name.replace("-", " ")),
+    )  # fmt: skip
+
+
+def hypernetwork_darkens(studio: Studio, seeds: int) -> Found:
+    """The hypernetwork darkens the corners."""
+    tag = f"<hypernet:{adapters.HYPERNETWORK.stem}:1>"
+    return worn(studio, seeds, "hypernetwork darkens corners", is_dusky, lambda thing: {"prompt": thing.prompt + tag})
+
+
+def vae_tints(studio: Studio, seeds: int) -> Found:
+    """The VAE decodes to sepia."""
+    return worn(studio, seeds, "VAE tints", is_sepia, lambda _: {"vae": adapters.VAE.stem})
+
+
 EFFECTS: Mapping[str, Callable[[Studio, int], Found]] = {
     "weights": weights_move_colour,
     "negative": negative_removes,
@@ -191,6 +251,10 @@ EFFECTS: Mapping[str, Callable[[Studio, int], Found]] = {
     "editing": editing_switches,
     "hires": hires_keeps,
     "tiling": tiling_tiles,
+    "lora": lora_inks,
+    "embedding": embedding_is_rust,
+    "hypernetwork": hypernetwork_darkens,
+    "vae": vae_tints,
 }
 
 
@@ -238,7 +302,9 @@ def studio(checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: flo
     """Everything that is needed to make pictures with one checkpoint, in a folder that goes away."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        flags = Flags(ckpt_dir=(checkpoint.parent,), use_cpu=(), no_hashing=True)
+        flags = Flags(
+            ckpt_dir=(checkpoint.parent,), models_dir=checkpoint.parent.parent, use_cpu=(), no_hashing=True
+        )  # fmt: skip
         catalog = Catalog(root / "models.db", folders_from(flags, root), hashes=False)
         catalog.scan()
         gallery = Gallery(Settings, root)
