@@ -646,6 +646,9 @@ def _overrides(kept: Mapping[str, str], settings: Settings, lookup: Lookup) -> l
     seen: set[str] = set()
     for label, key in infotext_labels().items():
         text = kept.get(label)
+        if key == "model.checkpoint":
+            # A text whose model was not hashed yet still has its name.
+            text = text or kept.get("Model")
         if text is None or key in seen or declared()[key].locked:
             continue
         if key == "model.checkpoint":
