@@ -52,6 +52,12 @@ class Specs:
         """The batch's conditioning after the text was encoded, before sampling."""
 
     @hookspec
+    def transform_start(self, latent: Any, pictures: Any) -> Any:
+        """Latents (batch, 4, height/8, width/8) of init images, masked content included, before noise is laid over
+        them.
+        """
+
+    @hookspec
     def wrap_denoise(self, denoise: Any) -> Any:
         """Gets a Denoise (calls, context) → list of x0, returns one. Sees every conditioned call of every step."""
 

@@ -45,12 +45,12 @@ def test_a_request_is_read_with_a1111s_names_and_defaults(tmp_path: Path):
 
 def test_what_cannot_be_made_yet_says_why_and_is_no_pass(tmp_path: Path):
     folder = write_cases(
-        tmp_path, img={"endpoint": "img2img"},
+        tmp_path, extras={"endpoint": "extra-single-image"},
         script={"script_name": "X/Y/Z plot"},
     )  # fmt: skip
     needs = [case.needs.removeprefix("parity_needs_") for case in read_cases(folder)]
-    assert needs == ["img2img", "script"]
-    assert not Outcome(name="img", needs="parity_needs_img2img").passed
+    assert needs == ["route", "script"]
+    assert not Outcome(name="extras", needs="parity_needs_route").passed
 
 
 def test_a_broken_folder_is_said(tmp_path: Path):
@@ -94,6 +94,7 @@ def test_latents_are_compared_by_their_norm():
     [
         ({"mean": 0.01, "within": 1.0, "latent": 1e-5, "noise": 0.0}, ""),
         ({"mean": 9.0, "within": 0.1, "latent": 0.3, "noise": 0.2}, "noise"),
+        ({"mean": 9.0, "within": 0.1, "latent": 0.3, "noise": 0.0, "start": 0.2}, "start"),
         ({"mean": 9.0, "within": 0.1, "latent": 0.3, "conditioning": 0.2}, "conditioning"),
         ({"mean": 9.0, "within": 0.1, "latent": 0.3, "noise": 0.0}, "sampling"),
         ({"mean": 9.0, "within": 0.1, "latent": 0.0}, "decoding"),

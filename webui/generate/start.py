@@ -81,8 +81,12 @@ def from_pictures(run: Run, each: Pass, pictures: Sequence[Picture], model: Load
     latents = encoded(ready_ones, model, draws, each)
     concat = beside(run, each, model, ready_ones, draws)
     blend = None
+    painted = None
     if any(one.masked for one in ready_ones):
-        latents, blend = masked_latents(init, ready_ones, latents, each, pictures, model)
+        latents, painted = masked_latents(init, ready_ones, latents, each, pictures, model)
+    latents = run.bench.hooks.transform("transform_start", latents, "latent", pictures=pictures)
+    if painted is not None:
+        blend = Blend(original=latents, painted=painted, soft=init.inpaint.soft if init.inpaint else None)
     return Start(
         latents=latents, blend=blend, concat=concat, canvases=tuple(one.canvas for one in ready_ones),
         originals=tuple(one.original for one in ready_ones),
@@ -164,8 +168,8 @@ def encoded(ones: Sequence[Ready], model: LoadedModel, draws: Sequence[torch.Gen
 
 def masked_latents(
     init: Init, ones: Sequence[Ready], latents: Tensor, each: Pass, pictures: Sequence[Picture], model: LoadedModel
-) -> tuple[Tensor, Blend]:
-    """Latents with noise or nothing under the mask where that is asked for, and what keeps the rest of them."""
+) -> tuple[Tensor, Tensor]:
+    """Latents with noise or nothing under the mask where that is asked for, and the mask over them (batch, 1, h, w)."""
     rounded = is_round(init.inpaint) if init.inpaint else True
     height, width = latents.shape[2:]
     painted = torch.stack([_over(one, width=width, height=height, rounded=rounded) for one in ones]).to(latents.device)
@@ -177,7 +181,7 @@ def masked_latents(
         latents = latents * (1 - painted) + noise * painted
     elif content is MaskedContent.LATENT_NOTHING:
         latents = latents * (1 - painted)
-    return latents, Blend(original=latents, painted=painted, soft=init.inpaint.soft if init.inpaint else None)
+    return latents, painted
 
 
 def _over(one: Ready, *, width: int, height: int, rounded: bool) -> Tensor:

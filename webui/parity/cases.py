@@ -7,11 +7,21 @@ for every case; a request's `override_settings` go over them.
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from webui.domain import GenerationRequest, Hires, Refiner, SamplerOptions
+from webui.domain import (
+    GenerationRequest,
+    Hires,
+    Init,
+    Inpaint,
+    MaskedContent,
+    Refiner,
+    ResizeMode,
+    SamplerOptions,
+    SoftInpainting,
+)
 from webui.domain.errors import BrokenFile
 from webui.parity.checkpoint import SECOND
 
@@ -50,6 +60,9 @@ HIRES: Mapping[str, tuple[str, Any]] = {
     "hr_prompt": ("prompt", ""),
     "hr_negative_prompt": ("negative_prompt", ""),
 }
+RESIZE_MODES, CONTENTS = tuple(ResizeMode), tuple(MaskedContent)
+FILE = "@file:"
+"""Stands before the name of a picture of the case folder's neighbour `files`, in place of its base64."""
 OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
 
 
@@ -65,12 +78,14 @@ class Case:
     pictures: tuple[Path, ...] = ()
     """One file per picture, in order; grids are left out."""
     latents: Path = Path()
-    """Folder with NAME.noise.npy, NAME.samples.npy, NAME.cond.npz, those that are known."""
+    """Folder with NAME.noise.npy, NAME.init.npy, NAME.samples.npy, NAME.cond.npz, those that are known."""
+    pictures_in: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """Name in the request's place of a blob id → the file handed in."""
     needs: str = ""
 
     @property
     def files(self) -> Path:
-        """The folder of adapters and embeddings that its prompts name."""
+        """The folder of adapters, embeddings and pictures that it names."""
         return self.latents.parents[1] / "files"
 
     @property
@@ -96,16 +111,22 @@ def _case(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any], fold
     needs = _needs(entry["endpoint"], asked)
     pictures = tuple(folder / picture for picture in entry["pictures"])
     with_grid = asked.get("script_name") == PROMPT_MATRIX
+    from_pictures = entry["endpoint"] == "img2img"
+    named = [*asked.get("init_images", ()), asked.get("mask")] if from_pictures else []
+    files = {each: folder.parent / each.removeprefix(FILE) for each in named if each and each.startswith(FILE)}
+    request = None if needs else _request(asked)
+    if request is not None and from_pictures:
+        request = replace(request, init=_init(asked))
     return Case(
-        name=name, request=None if needs else _request(asked), settings=settings, needs=needs,
+        name=name, request=request, settings=settings, needs=needs, pictures_in=files,
         latents=folder / "latents", pictures=pictures[1:] if with_grid else pictures,
     )  # fmt: skip
 
 
 def _needs(endpoint: str, asked: Mapping[str, Any]) -> str:
     """What of ours is missing for this request, as a key into words; "" for nothing."""
-    if endpoint != "txt2img":
-        return "parity_needs_img2img"
+    if endpoint not in ("txt2img", "img2img"):
+        return "parity_needs_route"
     if asked.get("script_name") not in (None, "", PROMPT_MATRIX):
         return "parity_needs_script"
     return ""
@@ -126,6 +147,32 @@ def _request(asked: Mapping[str, Any]) -> GenerationRequest:
     return GenerationRequest(
         **values, options=options, overrides=asked.get("override_settings") or {}, save=False, save_grid=False
     )
+
+
+def _init(asked: Mapping[str, Any]) -> Init:
+    """What an img2img request says of init image and mask; pictures are named as they stand in the request."""
+    inpaint = None
+    if asked.get("mask"):
+        blur = asked.get("mask_blur")
+        inpaint = Inpaint(
+            mask=asked["mask"], blur_x=asked.get("mask_blur_x", 4) if blur is None else blur,
+            blur_y=asked.get("mask_blur_y", 4) if blur is None else blur,
+            invert=bool(asked.get("inpainting_mask_invert", 0)), content=CONTENTS[asked.get("inpainting_fill", 0)],
+            only_masked=asked.get("inpaint_full_res", True), padding=asked.get("inpaint_full_res_padding", 0),
+            round_mask=asked.get("mask_round", True), soft=_soft(asked.get("alwayson_scripts") or {}),
+        )  # fmt: skip
+    return Init(
+        images=tuple(asked["init_images"]), denoising_strength=asked.get("denoising_strength", 0.75),
+        resize_mode=RESIZE_MODES[asked.get("resize_mode", 0)], image_cfg_scale=asked.get("image_cfg_scale"),
+        inpaint=inpaint, noise_multiplier=asked.get("initial_noise_multiplier"),
+    )  # fmt: skip
+
+
+def _soft(scripts: Mapping[str, Any]) -> SoftInpainting | None:
+    told = next((told for name, told in scripts.items() if name.lower() == "soft inpainting"), {})
+    on, *numbers = told.get("args") or [False]
+    names = [each.name for each in fields(SoftInpainting)]
+    return SoftInpainting(**dict(zip(names, numbers, strict=False))) if on else None
 
 
 def matrix(prompt: str) -> tuple[str, ...]:

@@ -6,17 +6,18 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from webui import generate
 from webui.catalog import Catalog, folders_from
 from webui.domain import Artifact, GenerationRequest, Plan, Progress, Wish
-from webui.domain.errors import MapleError
+from webui.domain.errors import BrokenFile, MapleError
 from webui.engine.conditioning import BatchConditioning
 from webui.engine.noise import NoiseStream
 from webui.gallery.save import Gallery
@@ -33,6 +34,7 @@ LEAST_WITHIN = 0.995
 MOST_LATENT = 1e-3
 """Norm of the difference over the norm."""
 MOST_NOISE = 1e-5
+LAST_SEED = 1
 MOST_CONDITIONING = 1e-3
 
 CONDITIONING = re.compile(
@@ -50,6 +52,8 @@ class Outcome:
     within: float | None = None
     latent: float | None = None
     noise: float | None = None
+    start: float | None = None
+    """Of the init image's latents."""
     conditioning: float | None = None
     seconds: float = 0.0
     needs: str = ""
@@ -58,12 +62,14 @@ class Outcome:
 
     @property
     def part(self) -> str:
-        """Where it parts from what is known: "noise", "conditioning", "sampling", "decoding", "run", or "" for
+        """Where it parts from what is known: "noise", "start", "conditioning", "sampling", "decoding", "run", or "" for
         nowhere."""
         if self.error is not None:
             return "run"
         if (self.noise or 0.0) > MOST_NOISE:
             return "noise"
+        if (self.start or 0.0) > MOST_LATENT:
+            return "start"
         if (self.conditioning or 0.0) > MOST_CONDITIONING:
             return "conditioning"
         if (self.latent or 0.0) > MOST_LATENT:
@@ -84,16 +90,22 @@ class Witness:
     plans: list[Plan] = field(default_factory=list[Plan])
     conditionings: list[BatchConditioning] = field(default_factory=list[BatchConditioning])
     latents: list[Array] = field(default_factory=list[Array])
+    starts: list[Array] = field(default_factory=list[Array])
+    """Latents that batches started from, where that was not noise alone."""
 
     @hookimpl
     @contextmanager
     def wrap_run(self, plan: Any) -> Iterator[None]:
-        self.plans, self.conditionings, self.latents = [plan], [], []
+        self.plans, self.conditionings, self.latents, self.starts = [plan], [], [], []
         yield
 
     @hookimpl
     def transform_conditioning(self, conditioning: Any, pictures: Any) -> None:
         self.conditionings.append(conditioning)
+
+    @hookimpl
+    def transform_start(self, latent: Any, pictures: Any) -> None:
+        self.starts.append(latent.float().cpu().numpy())
 
     @hookimpl
     def transform_latent(self, latent: Any, pictures: Any) -> None:
@@ -165,7 +177,7 @@ def _bench(folder: Path, witness: Witness, beside: Iterable[Path]) -> Iterator[g
         catalog.scan()
         bench = generate.open_bench(catalog=catalog, gallery=Gallery(Settings, folder), hooks=hooks, flags=flags)
         try:
-            yield bench
+            yield replace(bench, draws=replayed)
         finally:
             bench.close()
             shutil.rmtree(bench.gallery.cache, ignore_errors=True)
@@ -180,7 +192,8 @@ def _outcome(case: Case, bench: generate.Bench, witness: Witness, folder: Path) 
     settings = overlay(Settings(), {**case.settings, "sd_model_checkpoint": f"{NAME}.safetensors"})
     listener = Listener()
     try:
-        generate.run(case.request, settings=flat(settings), reporter=listener, bench=bench)
+        request = with_pictures(case, bench)
+        generate.run(request, settings=flat(settings), reporter=listener, bench=bench)
     except MapleError as error:
         return Outcome(name=case.name, error=error, seconds=time.perf_counter() - began)
     made = [_pixels(_whole(folder, artifact)) for artifact in listener.artifacts if not artifact.grid]
@@ -190,7 +203,30 @@ def _outcome(case: Case, bench: generate.Bench, witness: Witness, folder: Path) 
         latent=_known(case, "samples", witness.latents),
         noise=_known(case, "noise", [starting_noise(witness.plans[0], case.request)]),
         conditioning=_conditioning(case, witness.conditionings),
+        start=_known(case, "init", witness.starts),
     )  # fmt: skip
+
+
+def with_pictures(case: Case, bench: generate.Bench) -> GenerationRequest:
+    """The case's request with its init images and mask in the bench's store. Raises MapleError when one is broken."""
+    assert case.request is not None
+    init = case.request.init
+    if init is None:
+        return case.request
+    try:
+        kept = {name: bench.gallery.blobs.put(path.read_bytes()) for name, path in case.pictures_in.items()}
+        inpaint = replace(init.inpaint, mask=kept[init.inpaint.mask]) if init.inpaint else None
+        images = tuple(kept[name] for name in init.images)
+    except (OSError, KeyError) as error:
+        raise BrokenFile(path=str(case.files), reason=repr(error)) from error
+    return replace(case.request, init=replace(init, images=images, inpaint=inpaint))
+
+
+def replayed(seeds: Sequence[int]) -> list[torch.Generator]:
+    """What A1111 draws an init image's latent with: the global generator, as the last picture left it. In all known
+    cases that picture's seed was 1; the pictures of a batch draw one after the other.
+    """
+    return [torch.Generator().manual_seed(LAST_SEED)] * len(seeds)
 
 
 def _whole(folder: Path, artifact: Artifact) -> Path:

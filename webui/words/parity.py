@@ -16,11 +16,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "parity_verdict": ("结果", "verdict"),
     "parity_same": ("一致", "same"),
     "parity_differs_noise": ("不同，从初始噪声开始", "differs from the starting noise on"),
+    "parity_differs_start": ("不同，从输入图像的潜变量开始", "differs from the init image's latents on"),
     "parity_differs_conditioning": ("不同，从提示词编码开始", "differs from the conditioning on"),
     "parity_differs_sampling": ("不同，从采样开始", "differs from the sampling on"),
     "parity_differs_decoding": ("不同，仅在解码", "differs in the decoding alone"),
     "parity_error": ("出错：{reason}", "failed: {reason}"),
-    "parity_needs_img2img": ("尚不支持：图生图", "not yet: img2img"),
+    "parity_needs_route": ("尚不支持：此接口", "not yet: this route"),
     "parity_needs_script": ("尚不支持：脚本", "not yet: script"),
     "parity_sum": ("{passed} 个一致，{failed} 个不同，{waiting} 个尚不能检查。", "{passed} same, {failed} different, {waiting} cannot be checked yet."),
 }
