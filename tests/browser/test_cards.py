@@ -68,7 +68,9 @@ def page(looked_at: tuple[Page, list[str]]) -> Page:
     page, _ = looked_at
     page.evaluate(
         """async () => {
-            for (const tab of maple.TABS) await maple.form.write(tab, { [`${tab}_prompt`]: "", [`${tab}_neg_prompt`]: "" });
+            for (const tab of maple.TABS) {
+                await maple.form.write(tab, { [`${tab}_prompt`]: "", [`${tab}_neg_prompt`]: "" });
+            }
             for (const field of document.querySelectorAll(".extra-network-control--search-text")) {
                 field.value = "";
                 field.dispatchEvent(new Event("input"));
@@ -268,8 +270,7 @@ def test_on_a_phone_cards_stand_two_abreast_within_the_screen(library: Server, b
     page = context.new_page()
     page.set_default_timeout(60_000)
     visit(page, library.url)
-    page.evaluate("[...document.querySelectorAll('#txt2img_lora-button')].at(-1).click()")
-    page.locator("#txt2img_lora_cards .card").first.wait_for()
+    show(page, "lora")
     assert page.evaluate("maple.cards.views.txt2img_lora.columns") == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()

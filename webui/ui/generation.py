@@ -93,7 +93,7 @@ def _styles(tab: str) -> Any:
 
 def extra_tabs(tab: str, generation: Callable[[], list[Any]]) -> list[Any]:
     """The inner row of tabs: Generation, drawn by `generation` (its fields are returned), and the models' cards."""
-    with gr.Tabs(elem_id=f"{tab}_extra_tabs", elem_classes=["extra-networks"]):
+    with gr.Tabs(elem_id=f"{tab}_extra_tabs", elem_classes=["extra-networks"], overflow_behavior="wrap"):
         fields = _generation(tab, generation)
         cards(tab)
     return fields
