@@ -251,7 +251,7 @@
     ready = true;
     document.dispatchEvent(new CustomEvent("maple:ready"));
     // Headers of new models are read behind the page: a model whose size was not known yet may know it soon.
-    for (const wait of [2000, 6000]) {
+    for (const wait of [2000, 4000, 8000, 16_000, 30_000]) {
       if (lists.checkpoints.find((model) => model.title === known[MODEL])?.known) break;
       await new Promise((resolve) => setTimeout(resolve, wait));
       await refreshLists();
