@@ -57,6 +57,7 @@ A1111_DEFAULTS = {
     "use_old_karras_scheduler_sigmas": False, "use_old_emphasis_implementation": False,
     "use_downcasted_alpha_bar": False, "live_previews_enable": True, "live_previews_image_format": "png",
     "show_progress_grid": True, "show_progress_every_n_steps": 10, "show_progress_type": "Approx NN",
+    "live_preview_content": "Prompt",
     "live_preview_refresh_period": 1000, "add_model_name_to_info": True,
     "add_model_hash_to_info": True, "add_vae_name_to_info": True, "add_vae_hash_to_info": True,
     "add_version_to_infotext": True, "add_user_name_to_info": False,

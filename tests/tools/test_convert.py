@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.small import Ears, save_small_checkpoint
+from tests.small import Ears, save_small_checkpoint, save_small_sdxl, small_sdxl
 from webui.domain import ConvertRequest, ModelKind, Wish
 from webui.domain.errors import DiskFull, MapleError, UnsafeFile
 from webui.domain.model import ModelFormat
@@ -135,6 +135,24 @@ def test_a_diffusers_folder_of_others_becomes_a_single_file(tiny: SimpleNamespac
         metadata = weights.metadata
     assert json.loads(metadata["maple.config"])["unet"]["attention_head_dim"] == 4
     assert torch.is_tensor(stored["model.diffusion_model.out.2.weight"])
+
+
+@pytest.mark.parametrize("refiner", [False, True])
+def test_sdxl_goes_to_a_folder_and_back(tmp_path: Path, refiner: bool) -> None:
+    import torch
+    from diffusers import DiffusionPipeline
+
+    from webui.tools import convert
+
+    parts = small_sdxl(refiner=refiner)
+    source = save_small_sdxl(tmp_path / "x.safetensors", parts, marks=("v_pred",))
+    folder = convert(source, tmp_path / "folder").path
+    assert same(tensors(convert(folder, tmp_path / "back.safetensors").path), tensors(source))
+    pipeline = DiffusionPipeline.from_pretrained(folder, local_files_only=True, dtype=torch.float16)
+    assert type(pipeline).__name__ == ("StableDiffusionXLImg2ImgPipeline" if refiner else "StableDiffusionXLPipeline")
+    assert pipeline.scheduler.config["prediction_type"] == "v_prediction"
+    theirs, ours = pipeline.text_encoder_2.state_dict(), parts.big.half().state_dict()
+    assert all(torch.equal(theirs[name], value) for name, value in ours.items())
 
 
 def test_a_pickle_is_one_that_a1111_and_torch_read(checkpoint: Path, tmp_path: Path) -> None:
@@ -351,6 +369,27 @@ def test_the_job_lists_its_result(shop: Shop, tmp_path: Path) -> None:
     folder = ConvertRequest(model="sub/leaf.safetensors", to=ModelFormat.DIFFUSERS, name="as folder")
     run_convert(folder, settings={}, reporter=ears, bench=shop)
     assert "as folder" in [record.name for record in shop.catalog.models(ModelKind.CHECKPOINT)]
+
+
+def test_nothing_is_written_into_another_a1111s_folders(checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from webui.catalog import Catalog, Folder
+    from webui.catalog.places import FROM_HOME
+    from webui.tools import run_convert
+
+    for name in ("theirs", "ours"):
+        (tmp_path / name).mkdir()
+    shutil.copy(checkpoint, tmp_path / "theirs" / "leaf.safetensors")
+    folders = [
+        Folder(path=tmp_path / "theirs", origin=FROM_HOME, home=tmp_path / "theirs"), Folder(path=tmp_path / "ours"),
+    ]  # fmt: skip
+    catalog = Catalog(tmp_path / "models.db", {ModelKind.CHECKPOINT: folders}, hashes=False)
+    catalog.scan()
+    request = ConvertRequest(model="leaf", to=ModelFormat.PICKLE)
+    run_convert(request, settings={}, reporter=Ears(), bench=Shop(catalog))
+    assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["leaf.safetensors"]
+    assert [path.name for path in (tmp_path / "ours").iterdir()] == ["leaf.ckpt"]
 
 
 def test_the_job_stays_in_its_folder_and_stops_when_told(shop: Shop, tmp_path: Path) -> None:

@@ -167,6 +167,11 @@ class Catalog:
         """The folders where models of this kind are looked for."""
         return [folder.path for folder in self._folders.get(kind, ())]
 
+    def own(self, kind: ModelKind) -> list[Path]:
+        """Folders of a kind that may be written to: another A1111's are used in place and never changed."""
+        folders = self._folders.get(kind, ())
+        return [folder.path for folder in folders if folder.origin != FROM_HOME and folder.path.is_dir()]
+
     def reasons(self, record: ModelRecord) -> Reasons:
         """(rule, why not) for every rule that did not take this file; for a broken one, what is wrong with it."""
         facts = self._facts.get(str(record.path))

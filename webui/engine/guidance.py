@@ -80,6 +80,8 @@ class Guidance:
         self.uncond = torch.empty(0)
         """x0 (batch, c, h, w) of the negative prompt alone at the last call, or of the prompt where that was
         skipped."""
+        self.prompted = torch.empty(0)
+        """x0 (batch, c, h, w) of each prompt's first part alone at the last call: what previews show."""
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """x0 (batch, c, h, w) for x (batch, c, h, w) at sigma (batch,), in k-diffusion scale."""
@@ -118,10 +120,11 @@ class Guidance:
             calls += _uncond_calls(x, sigma, negatives)
         answers = self._denoise(_beside(calls, self._concat), self.context)
         of = list(zip(calls, answers, strict=True))
+        self.prompted = self._first_parts(x, of)
         if needed:
             base = _gathered(x, [(call.rows, answer) for call, answer in of if call.role == UNCOND])
         else:
-            base = self._first_parts(x, of)
+            base = self.prompted
         self.uncond = base
         joined = base.clone()
         for call, answer in of:
@@ -148,7 +151,7 @@ class Guidance:
         prompt, picture, plain = (
             _gathered(x, list(zip(which, group, strict=True))) for which, group in zip(rows, groups, strict=True)
         )
-        self.uncond = plain
+        self.uncond, self.prompted = plain, prompt
         return plain + self._cfg_scale * (prompt - picture) + image_scale * (picture - plain)
 
     def _skips_uncond(self, sigma: Tensor) -> bool:

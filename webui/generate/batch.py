@@ -18,7 +18,7 @@ from webui.domain import Family, ModelRecord, Pass, Picture, ShuttingDown, Stage
 from webui.engine.conditioning import BatchConditioning, build
 from webui.engine.embeddings import Shelf
 from webui.engine.families.parts import Framing
-from webui.engine.guidance import Conditioning, guided
+from webui.engine.guidance import Conditioning, Guidance, guided
 from webui.engine.mask import Canvas
 from webui.engine.model import LoadedModel
 from webui.engine.noise import NoiseStream
@@ -452,7 +452,7 @@ def denoise(
         image_cfg_scale=image_cfg_scale(each, model),
     )
     options = each.options | {"sdxl": model.family in (Family.SDXL, Family.SDXL_REFINER)}
-    told: dict[str, Any] = {"schedule": schedule, "options": options, "on_step": watcher(run, each, model)}
+    told: dict[str, Any] = {"schedule": schedule, "options": options, "on_step": watcher(run, each, model, guide)}
     try:
         if start.latents is None:
             latents = sample(row, guide, noise, model.prediction, steps=each.steps, **told)
@@ -478,7 +478,7 @@ def image_cfg_scale(each: Pass, model: LoadedModel) -> float | None:
     return IMAGE_CFG_SCALE if each.init.image_cfg_scale is None else each.init.image_cfg_scale
 
 
-def watcher(run: Run, each: Pass, model: LoadedModel) -> Callable[[int, Tensor, Tensor, Tensor], None]:
+def watcher(run: Run, each: Pass, model: LoadedModel, guide: Guidance) -> Callable[[int, Tensor, Tensor, Tensor], None]:
     """What happens at each step: progress, a preview when one is due and somebody looks, and the person's wishes."""
     previews, hooks = run.settings.previews, run.bench.hooks
     watched = hooks.used("on_step")
@@ -490,7 +490,8 @@ def watcher(run: Run, each: Pass, model: LoadedModel) -> Callable[[int, Tensor, 
             hooks.gather("on_step", step=step, x=x, sigma=sigma, x0=x0)
         due = previews.enabled and previews.every_n_steps > 0 and step % previews.every_n_steps == 0
         if due and run.reporter.preview_wanted(step):
-            shown = x0 if previews.grid else x0[:1]
+            shown = {"Prompt": guide.prompted, "Negative prompt": guide.uncond}.get(previews.content, x0)
+            shown = shown if previews.grid else shown[:1]
             picture = preview(model, shown, previews.method, folders=run.bench.previews)
             run.reporter.preview(*encoded(picture, previews.image_format))
         wish = run.reporter.wish()

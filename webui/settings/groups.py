@@ -739,6 +739,15 @@ class Previews:
             info="in sampling steps; -1 = only show after completion of batch",
         ),
     ] = 10
+    content: Annotated[
+        str,
+        Control(
+            "Live preview subject",
+            choices=("Combined", "Prompt", "Negative prompt"),
+            a1111="live_preview_content",
+            info="what the preview is made of: both prompts joined, or one alone",
+        ),
+    ] = "Prompt"
     method: Annotated[
         str,
         Control(

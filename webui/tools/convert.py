@@ -19,9 +19,9 @@ from webui.domain.errors import BadInput
 from webui.domain.model import ModelFormat, ModelKind, ModelRecord
 from webui.engine.families import configured, known
 from webui.engine.weights import PICKLE_ENDINGS, Weights, open_weights
-from webui.tools.layouts import Folder, folder_of, is_family_known, leftovers, single_file
+from webui.tools.layouts import FAMILIES, Folder, folder_of, leftovers, single_file
 from webui.tools.pieces import Piece, Reader
-from webui.tools.targets import made
+from webui.tools.targets import NotWritableFolder, made
 from webui.tools.writing import write_archive, write_safetensors
 
 PRECISIONS: Mapping[str, torch.dtype | None] = {
@@ -127,9 +127,9 @@ def _to_folder(
     weights: Weights, target: Path, read: Reader, *, dtype: torch.dtype | None, drop_ema: bool, overwrite: bool
 ) -> Converted:
     family, parts = configured(weights)
-    if not is_family_known(family):
+    if family not in FAMILIES:
         raise NotConvertible(path=str(weights.path), reason=f"no folder layout for {family.value}")
-    folder = folder_of(weights, parts, drop_ema=drop_ema)
+    folder = folder_of(weights, parts, family, drop_ema=drop_ema)
     for table in folder.weights.values():
         _cast(table, dtype)
     size = sum(piece.size for table in folder.weights.values() for piece in table.values())
@@ -176,9 +176,9 @@ def _table(weights: Weights, *, drop_ema: bool) -> _Table:
     """A file's tensors under the names a single file has. Raises NotConvertible."""
     if "unet" in weights.extra:
         family, parts = configured(weights)
-        if not is_family_known(family):
+        if family not in FAMILIES:
             raise NotConvertible(path=str(weights.path), reason=f"no single file layout for {family.value}")
-        return _Table(*single_file(weights, parts, drop_ema=drop_ema))
+        return _Table(*single_file(weights, parts, family, drop_ema=drop_ema))
     if not len(weights):
         raise NotConvertible(path=str(weights.path), reason="it holds no tensors")
     if any(_HYPERNETWORK.match(name) for name in weights):
@@ -290,12 +290,12 @@ class NameOutside(BadInput):
 def place_for(record: ModelRecord, request: ConvertRequest, catalog: Catalog) -> Path:
     """Where a job writes: under the model's own folder, or our first one when that is a single file or not ours.
 
-    Raises NameOutside for a name that leads out of it.
+    Raises NameOutside for a name that leads out of it, NotWritableFolder when no folder may be written to.
     """
-    own = [folder for folder in catalog.searched(request.kind) if folder.is_dir()]
-    root = record.root if record.root in own else None
-    if root is None or not os.access(root, os.W_OK):
-        root = next((folder for folder in own if os.access(folder, os.W_OK)), record.path.parent)
+    own = [folder for folder in catalog.own(request.kind) if os.access(folder, os.W_OK)]
+    root = next((folder for folder in own if folder == record.root), own[0] if own else None)
+    if root is None:
+        raise NotWritableFolder(path=str(record.path.parent), reason="no folder of models is ours")
     ending = ENDINGS[request.to, request.kind is ModelKind.CHECKPOINT]
     name = request.name.strip() or record.name
     name = name if not ending or name.lower().endswith(ending) else name + ending

@@ -193,6 +193,7 @@ LABELS: dict[str, str] = {
     "Automatic = use one with same filename as checkpoint; None = use VAE from checkpoint": "Automatic：使用与模型同名的 VAE；None：使用模型自带的 VAE",
     "Maximum number of checkpoints loaded at the same time": "同时加载的模型数量上限",
     "those used last stay in memory": "最近使用的模型留在内存中",
+    "what the preview is made of: both prompts joined, or one alone": "预览由什么得出：正反提示词合并，或其中之一",
     "Only keep one model on device": "显存中只保留一个模型",
     "will keep models other than the currently used one in RAM rather than VRAM": "当前未使用的模型放在内存而非显存中",
     "VAE type for encode": "编码所用的 VAE 类型",
