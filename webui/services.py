@@ -1,5 +1,7 @@
 """What upper rooms are handed: the parts of one server, built once in `app.py`."""
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,13 +9,19 @@ from typing import Any
 from webui.catalog import Catalog
 from webui.catalog.cards import Cards
 from webui.catalog.lora_hashes import LoraHashes
-from webui.domain import ExtrasRequest, GenerationRequest, Job
+from webui.domain import ExtrasRequest, GenerationRequest, Job, JobState
+from webui.domain.job import STYLE_PROMPTS
+from webui.gallery.blobs import ID
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, Names, StyleBook
 from webui.jobs import Jobs
+from webui.jobs.wire import NotStorable, pack
 from webui.settings import SettingsStore, flat
 from webui.settings.flags import Flags
+
+REMEMBERED = 500
+"""Jobs, newest first, whose init images are kept whatever their age, so that they can be made again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,16 @@ class Services:
         """What names in a pasted infotext are looked up in."""
         return Names(self.catalog, self.styles, self.lora_hashes)
 
+    def prune(self) -> int:
+        """Delete old pictures that nobody saved, and old init images that no job waits for; the number deleted."""
+        waiting = self.jobs.list(states=(JobState.QUEUED, JobState.RUNNING), limit=1_000_000)
+        named: set[str] = set()
+        for job in (*waiting, *self.jobs.list(limit=REMEMBERED)):
+            # A live request holds objects that cannot be written; it is never older than the server's own start.
+            with contextlib.suppress(NotStorable):
+                named.update(ID.findall(json.dumps(pack(job.request))))
+        return self.gallery.prune() + self.gallery.blobs.prune(named=named)
+
     def submit(self, request: GenerationRequest, *, owner: str, id: str | None = None) -> Job:
         """Check a request and put it into the queue; when this returns it is on the disk.
 
@@ -50,7 +68,13 @@ class Services:
         """
         accepted = self.intake.accept(request)
         kind = "txt2img" if accepted.init is None else "img2img"
-        return self.jobs.put(accepted, kind=kind, owner=owner, settings=flat(self.settings.current), id=id)
+        return self.jobs.put(accepted, kind=kind, owner=owner, settings=self._snapshot(accepted), id=id)
+
+    def _snapshot(self, request: GenerationRequest) -> dict[str, Any]:
+        """The settings of this moment, and what of the styles a file name may leave out ([prompt_no_styles])."""
+        chosen = [style for style in map(self.styles.get, request.styles) if style is not None]
+        told = {STYLE_PROMPTS: [style.prompt for style in chosen]} if chosen else {}
+        return {**flat(self.settings.current), **told}
 
     def submit_extras(self, request: ExtrasRequest, *, owner: str) -> Job:
         """Put pictures to be enlarged into the queue."""

@@ -316,3 +316,22 @@ def test_padding_brings_unequal_prompts_into_one_call(bench: Any) -> None:
     assert (pixels(padded) != pixels(old)).any()
     assert "Pad conds: True" in padded.artifacts[0].infotext
     assert (pixels(make(bench, ASKED, **{"sampling.pad_cond_uncond": True})) == pixels(make(bench))).all()
+
+
+def test_a_picture_tells_who_asked_only_when_the_setting_says_so(bench: Any) -> None:
+    from webui.domain.job import OWNER
+
+    signed = {OWNER: "ada", "infotext.add_user_name": True, "saving.samples_filename_pattern": "[seed] [user]"}
+    made = make(bench, **signed).artifacts[0]
+    assert read(made.infotext).fields["User"] == "ada" and Path(made.path).stem.endswith("-5 ada")
+    assert "User" not in read(make(bench, **{OWNER: "ada"}).artifacts[0].infotext).fields
+    nobody = make(bench, **signed | {OWNER: "local"}).artifacts[0]
+    assert "User" not in read(nobody.infotext).fields, "a server without accounts has nobody to name"
+
+
+def test_a_file_name_can_leave_the_styles_out(bench: Any) -> None:
+    from webui.domain.job import STYLE_PROMPTS
+
+    asked = replace(ASKED, prompt="a red circle, oil painting", styles=("oil",))
+    told = {STYLE_PROMPTS: ["{prompt}, oil painting"], "saving.samples_filename_pattern": "[styles]-[prompt_no_styles]"}
+    assert Path(make(bench, asked, **told).artifacts[0].path).stem.endswith("-oil-a red circle")

@@ -16,6 +16,7 @@ import pytest
 
 from webui.domain import Artifact, JobState, Progress, Reporter, Result, ShuttingDown, Wish
 from webui.domain.errors import OutOfRange, UnknownJob
+from webui.domain.job import OWNER
 from webui.jobs import Jobs, Kind, Spawned, Threads
 
 
@@ -45,7 +46,7 @@ def count(request: Count, *, settings: dict[str, Any], reporter: Reporter, bench
         reporter.preview(bytes([number % 256]), "image/png")
         reporter.artifact(Artifact(path=f"{number}.png", width=1, height=1, seed=number))
         time.sleep(request.pause)
-    return Result(info={"counted": request.to, "steps": settings.get("steps")})
+    return Result(info={"counted": request.to, "steps": settings.get("steps"), "owner": settings.get(OWNER)})
 
 
 def look(request: Count, *, settings: dict[str, Any], reporter: Reporter, bench: list[bool]) -> Result:
@@ -80,7 +81,7 @@ def test_an_accepted_job_is_run_and_its_result_kept(jobs: Jobs) -> None:
     done = jobs.wait(put(jobs, to=3, words=("你好", "b")), timeout=10)
     assert done.state is JobState.DONE
     assert done.result is not None
-    assert done.result.info == {"counted": 3, "steps": 7}
+    assert done.result.info == {"counted": 3, "steps": 7, "owner": "local"}
     assert done.request == Count(to=3, words=("你好", "b"))
 
 

@@ -21,6 +21,12 @@ class JobState(StrEnum):
         return self in (JobState.DONE, JobState.STOPPED, JobState.FAILED)
 
 
+NOBODY = "local"
+"""The owner of every job on a server without accounts."""
+OWNER, STYLE_PROMPTS = "job.owner", "job.style_prompts"
+"""Keys beside the settings a runner is handed: who asked, and the positive prompts of the styles asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One accepted request. `request` is any request type; `kind` names its runner. Times are Unix seconds."""

@@ -170,6 +170,25 @@ class Gallery:
             self.prune()
         return _artifact(path, image, made, fields, infotext, grid=grid, saved=False)
 
+    def keep_init(self, image: Image.Image, *, settings: Settings | None = None) -> str:
+        """Keep an init image in its own folder, once, under the MD5 of its pixels; that MD5 (A1111's Init image hash).
+
+        Raises DiskFull.
+        """
+        now = settings or self._settings()
+        name = hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
+        folder = self._root / Path(now.paths.outdir_init_images or Paths().outdir_init_images).expanduser()
+        saving = now.saving
+        made = embed(
+            image, "", format=saving.samples_format, quality=saving.jpeg_quality, lossless=saving.webp_lossless
+        )
+        path = folder / f"{name}.{made.format}"
+        with disk_errors(folder, len(made.data)):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not path.is_file():
+                write_whole(path, made.data)
+        return name
+
     def prune(self) -> int:
         """Delete cached pictures older than the setting says; the number deleted."""
         self._pruned = time.time()

@@ -1,6 +1,5 @@
 """Decoded pictures become files that remember how they were made."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -180,6 +179,7 @@ class Finish:
         return BatchPlace(
             size=plan.batch_size, count=-(-len(plan.pictures) // plan.batch_size), index=index, iteration=iteration,
             seeds=tuple(each.seed for each in plan.pictures), styles=plan.request.styles, started=self._began,
+            style_prompts=self._run.style_prompts, user=self._run.user,
         )  # fmt: skip
 
     def fields(self, picture: Picture, batch: Batch | None) -> InfotextFields:
@@ -217,6 +217,7 @@ class Finish:
             tiling=request.tiling or run.settings.model.tiling,
             extras=all_extras(run, picture, batch),
             version=VERSION if told.add_version else None,
+            user=(run.user or None) if told.add_user_name else None,
         )
 
     def _hash(self, record: ModelRecord) -> str | None:
@@ -285,11 +286,11 @@ def kind_of(run: Run) -> str:
 
 
 def init_image_hash(run: Run, picture: Picture) -> str | None:
-    """Of an init image that is kept beside its results; None when none is."""
+    """Of an init image that is to be kept, which it is now; None when none is. Raises BlobGone, DiskFull."""
     if not picture.init or not run.settings.saving.save_init_img:
         return None
-    image = upright(run.bench.gallery.blobs.open(picture.init))
-    return hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
+    gallery = run.bench.gallery
+    return gallery.keep_init(upright(gallery.blobs.open(picture.init)), settings=run.settings)
 
 
 def noise_source_told(asked: str, used: str) -> str:
@@ -329,7 +330,21 @@ def all_extras(run: Run, picture: Picture, batch: Batch | None) -> dict[str, obj
             extra_noise=settings.extra_noise if from_picture else 0.0,
         ),
         **extras(run, picture, schedule, uneven=bool(batch and batch.uneven)),
+        **vae_extras(run, encoded=from_picture),
         **refiner_extras(run),
+    }
+
+
+def vae_extras(run: Run, *, encoded: bool) -> dict[str, object]:
+    """Which halves of the VAE a small network stood in for; one that was asked for and is not there did not."""
+    model, settings = run.bench.models.current, run.settings.model
+    if model is None:
+        return {}
+    told = {"decoder": settings.vae_decode_method, "encoder": settings.vae_encode_method if encoded else "Full"}
+    return {
+        f"VAE {part.capitalize()}": method
+        for part, method in sorted(told.items(), reverse=True)
+        if method == "TAESD" and model.preview_state.get(("TAESD", part)) is not None
     }
 
 

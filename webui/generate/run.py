@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webui.domain import GenerationRequest, Picture, Reporter, Result, ShuttingDown, Wish
+from webui.domain.job import NOBODY, OWNER, STYLE_PROMPTS
 from webui.generate.batch import make_batch
 from webui.generate.bench import Bench
 from webui.generate.finish import Finish
@@ -23,7 +24,10 @@ def run(request: GenerationRequest, *, settings: Mapping[str, Any], reporter: Re
     plan = make_plan(request, in_force, bench.catalog)
     groups = batches(plan)
     meter = Meter(reporter, steps=sum(steps_of(each)[1] for each in plan.passes), batches=len(groups))
-    doing = Run(plan=plan, settings=in_force, bench=bench, reporter=reporter, meter=meter)
+    doing = Run(
+        plan=plan, settings=in_force, bench=bench, reporter=reporter, meter=meter, user=signed_in(settings),
+        style_prompts=tuple(settings.get(STYLE_PROMPTS, ())),
+    )  # fmt: skip
     for key, fields in plan.notes:
         reporter.note(key, **fields)
     finish = Finish(doing, earlier=reporter.finished())
@@ -31,6 +35,12 @@ def run(request: GenerationRequest, *, settings: Mapping[str, Any], reporter: Re
     with bench.models.lease(), bench.hooks.around("wrap_run", plan=plan):
         stopped = make_batches(doing, groups, finish)
         return finish.result(stopped=stopped)
+
+
+def signed_in(settings: Mapping[str, Any]) -> str:
+    """The account a job belongs to; a server without accounts has one nameless person."""
+    owner = str(settings.get(OWNER, ""))
+    return "" if owner == NOBODY else owner
 
 
 def make_batches(doing: Run, groups: list[tuple[Picture, ...]], finish: Finish) -> bool:

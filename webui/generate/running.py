@@ -20,6 +20,10 @@ class Run:
     bench: Bench
     reporter: Reporter
     meter: Meter
+    user: str = ""
+    """Who asked, by the name signed in with; "" without accounts."""
+    style_prompts: tuple[str, ...] = ()
+    """Positive prompts of the styles asked for."""
     said: list[Note] = field(default_factory=list[Note])
 
     def say_once(self, key: str, fields: dict[str, Any]) -> None:

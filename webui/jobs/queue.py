@@ -12,6 +12,7 @@ from typing import Any
 
 from webui.domain import Artifact, Job, JobState, Progress, Result, ShuttingDown, Wish
 from webui.domain.errors import MapleError, UnknownJob
+from webui.domain.job import OWNER
 from webui.jobs.store import Row, Store
 from webui.jobs.wire import NotStorable, pack, unpack
 from webui.jobs.workers import Kind, Workers
@@ -185,7 +186,7 @@ class Jobs:
         try:
             kind = self._kinds[row.kind]
             request: Any = running.request if row.live else unpack(kind.request, row.request)
-            result = worker.run(kind, request, row.settings, reporter)
+            result = worker.run(kind, request, {**(row.settings or {}), OWNER: row.owner}, reporter)
         except ShuttingDown:
             self._store.requeue(row.id, attempts=row.attempts - 1)  # leaving politely is not a crash
             return
@@ -364,7 +365,7 @@ class Jobs:
         if request is None and kind is not None and not row.live:
             request = unpack(kind.request, row.request)
         result = unpack(Result, row.result) if row.result else None
-        if result is None and running and running.artifacts:
+        if result is None and running and (running.artifacts or running.notes):
             result = Result(artifacts=tuple(running.artifacts), notes=tuple(running.notes))
         return Job(
             id=row.id, owner=row.owner, kind=row.kind, request=request, settings=row.settings or {}, state=row.state,
