@@ -5,8 +5,10 @@
     parts.py     the few shapes everything is drawn from (field, tool button, script-only listener)
     shell.py     quick settings, tabs, footer
     generation.py  what txt2img and img2img have in common, by tab name
-    txt2img.py, pnginfo.py, settings_tab.py   one tab each
+    txt2img.py, img2img.py, pnginfo.py, settings_tab.py   one tab each
     form.py      element id ↔ request field: what the page posts, what an infotext fills
+    init_form.py, batch_form.py   img2img's pictures, masks and batches ↔ request
+    uploads.py   pictures that go before the form, kept by content
     routes.py    /internal/*: submit, jobs, events, pictures, tokens, infotext, settings, choices
     share.py     Gradio's tunnel for --share
     page.py      puts our scripts and styles into the served HTML, serves them with hashes
