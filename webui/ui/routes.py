@@ -43,6 +43,7 @@ from webui.ui.choices import choices
 from webui.ui.form import request_from, upscaled, values_from
 from webui.ui.init_form import init_from, init_values, mode_of
 from webui.ui.settings_form import settings_form
+from webui.ui.taken import memory_text
 from webui.ui.uploads import NotForThePage, uploaded, uploads
 from webui.words import language_of, say
 
@@ -377,9 +378,15 @@ def _form(router: APIRouter, services: Services) -> None:
         name = owner_of(request)
         return choices(services) | {"account": "" if name == LOCAL else name}
 
+    @router.get("/memory")
+    def memory(request: Request) -> dict[str, str]:
+        return {"text": memory_text(services.engine_memory(), language(request))}
+
     @router.post("/refresh/{kind}")
     def refresh(kind: Literal["checkpoint", "vae"]) -> dict[str, Any]:
         services.catalog.refresh(ModelKind(kind))
+        if kind == "checkpoint":  # upscalers have no button of their own
+            services.catalog.refresh(ModelKind.UPSCALER)
         return {"refreshed": kind}
 
     embeddings = Embeddings()

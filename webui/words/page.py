@@ -25,6 +25,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "page_notifications_off": ("此浏览器不允许通知（需要 https 或本机访问）；任务完成时会在标题中标记 ✓。", "The browser allows no notifications here (they need https, or this machine itself); the title shows ✓ when a job is done."),
     "page_time_taken": ("用时：{seconds}", "Time taken: {seconds}"),
     "page_elapsed": ("已用时：{seconds}", "Elapsed: {seconds}"),
+    "memory_of_card": (
+        "A：{active} GB，R：{reserved} GB（启动以来的峰值），显存：{used}/{total} GB（{percent}%）",
+        "A: {active} GB, R: {reserved} GB (most since the start), Sys: {used}/{total} GB ({percent}%)",
+    ),
+    "memory_of_computer": ("内存：{own} GB，整机 {used}/{total} GB", "RAM: {own} GB, computer {used}/{total} GB"),
     "page_no_pictures": ("还没有图片。", "There are no pictures yet."),
     "page_folder_is": ("图片保存在：{path}", "Pictures are kept in: {path}"),
     "page_nothing_to_paste": ("提示词中没有生成参数，也没有上一次的生成记录。", "The prompt holds no generation parameters, and nothing was generated before."),

@@ -9,6 +9,7 @@
     let chosen = -1; // index of the large picture, -1 for the grid
     let picked = false; // the person chose: new pictures of the same job do not change the view
     let panel = null;
+    let memory = ""; // what the last job of this page took, as a sentence
 
     // The server counts the grid too; whether it is shown is a setting.
     // A picture says which job made it: an upscaled one stands among those of an earlier job.
@@ -113,7 +114,7 @@
           maple.make("p", { text, translate: false }),
           maple.make("button", { class: "maple-plain", text: "📋", type: "button", title: "Copy", onclick: () => maple.copy(text) })));
       }
-      if (job.finished && job.started) parts.push(performance(maple.say("time_taken", { seconds: seconds(job.finished - job.started) }), job.memory_text));
+      if (job.finished && job.started) parts.push(performance(maple.say("time_taken", { seconds: seconds(job.finished - job.started) }), memory));
       holder.replaceChildren(...parts);
       const facts = maple.inner(`#generation_info_${tab}`);
       if (facts) {
@@ -123,6 +124,12 @@
     }
 
     const performance = (...texts) => maple.make("p", { class: "performance", text: texts.filter(Boolean).join("  ·  "), translate: false });
+
+    /** What the job that just ended took, beside its time. */
+    function took(text) {
+      memory = text;
+      describe();
+    }
 
     /** How long a running job has been at it, under the pictures; null when it is closed. */
     function elapsed(value) {
@@ -247,7 +254,7 @@
     maple.whenSeen(`#${tab}_gallery`, () => { if (job) draw(); });
     document.addEventListener("maple:language", describe);
 
-    return { show, put, arrived, preview, log, elapsed, selected, get job() { return job; }, get chosen() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
+    return { show, put, arrived, preview, log, elapsed, took, selected, get job() { return job; }, get chosen() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
   }
 
   const all = Object.fromEntries(maple.TABS.map((tab) => [tab, gallery(tab)]));

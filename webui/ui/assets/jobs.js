@@ -150,6 +150,7 @@
     function show(job) {
       progress(job);
       if (!replaced.has(job.id)) gallery.arrived(job);
+      if (job.notes?.length) gallery.log(job.notes.join("\n")); // what it will take is said before it is done
       begun = job.state === "running" ? performance.now() / 1000 - job.elapsed : null;
       if (job.preview && job.preview !== followed.revision) {
         followed.revision = job.preview;
@@ -169,6 +170,8 @@
         gallery.log(job.error, true);
         maple.tell(job.error, "bad");
       } else if (job.notes?.length) gallery.log(job.notes.join("\n"));
+      // A line that is not there is not worth a message.
+      maple.ask("internal/memory").then(({ text }) => gallery.took(text), () => {});
       if (document.hidden) notify(job);
     }
 
