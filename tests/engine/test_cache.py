@@ -106,3 +106,45 @@ def test_the_lease_is_the_holders_again_and_nobody_elses(cache: Any) -> None:
         order.append("holder")
     thread.join()
     assert order == ["holder", "other"]
+
+
+def test_as_many_models_stay_as_the_setting_says(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    paths = [Path(shutil.copy(tiny_checkpoint, tmp_path / f"{number}.safetensors")) for number in range(3)]
+    cache.keep = 2
+    for number in (0, 1, 0, 1):
+        cache.load(record(paths[number]), None)
+    assert cache.loads == 2
+    cache.load(record(paths[2]), None)
+    cache.load(record(paths[1]), None)
+    assert cache.loads == 3, "the one used last stays"
+    cache.load(record(paths[0]), None)
+    assert cache.loads == 4, "the one used longest ago goes"
+    cache.load(record(paths[0]), None, beside=[record(paths[1])])
+    cache.keep = 1
+    cache.load(record(paths[2]), None, beside=[record(paths[0]), record(paths[1])])
+    cache.load(record(paths[1]), None, beside=[record(paths[0]), record(paths[2])])
+    assert cache.loads == 5, "a run's own models stay whatever the setting says"
+
+
+def test_twenty_switches_leave_no_model_behind(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    import gc
+    import weakref
+
+    import torch
+
+    paths = [Path(shutil.copy(tiny_checkpoint, tmp_path / f"{number}.safetensors")) for number in range(2)]
+    seen: list[Any] = []
+    for number in range(20):
+        model = cache.load(record(paths[number % 2]), None)
+        with model.wearing(()):
+            model.decode(torch.zeros(1, 4, 4, 4))
+        seen += [weakref.ref(part) for part in (model.unet, model.vae, model.text_encoder)]
+        del model
+    gc.collect()
+    assert cache.loads == 20
+    assert [ref() for ref in seen[:-3] if ref() is not None] == []
+    assert all(ref() is not None for ref in seen[-3:])

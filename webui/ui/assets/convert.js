@@ -55,14 +55,13 @@
     await load();
   }
 
+  /** Read what there is; what is filled in stays. */
   async function load() {
-    const before = offered && holder() ? { kind: field("kind")?.value, model: field("model")?.value } : null;
     offered = await maple.ask("internal/convert");
-    draw();
-    if (!before?.kind) return;
-    field("kind").value = before.kind;
+    if (!field("start")) { draw(); return; }
+    const chosen = field("model").value;
     list();
-    field("model").value = before.model;
+    field("model").value = chosen;
   }
 
   function start() {
