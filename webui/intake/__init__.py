@@ -2,8 +2,8 @@
 
 May import domain, words, hooks, settings, prompt, catalog, gallery. `Intake.accept` is pure but for random seeds; it
 says what
-is wrong before anything is queued. `drawn.py` makes masks and sketches of what was drawn over a picture, `folder.py` finds
-what a batch takes of a folder. Add a check where the field is read in `accept.py`, and its sentence in
+is wrong before anything is queued. `drawn.py` makes masks and sketches of what was drawn, `folder.py` finds what a
+batch takes of a folder. Add a check where the field is read in `accept.py`, and its sentence in
 `words/intake.py`.
 """
 
