@@ -205,6 +205,17 @@ def test_what_does_not_fit_the_checkpoint_is_dimmed_and_says_why(page: Page) -> 
     assert "misfit" not in (card(page, "glow").get_attribute("class") or "")
 
 
+def test_what_does_not_fit_is_hidden_where_the_setting_says_so(page: Page) -> None:
+    show(page, "lora")
+    search(page, "other", shown=1)
+    change = """shown => maple.ask("internal/settings", { values: { lora_filter_disabled: shown } })
+        .then(() => maple.form.refreshLists())"""
+    page.evaluate(change, False)
+    page.wait_for_function("maple.cards.views.txt2img_lora.found.length === 0")
+    page.evaluate(change, True)
+    page.wait_for_function("maple.cards.views.txt2img_lora.found.length === 1")
+
+
 def test_a_checkpoints_card_chooses_it_for_the_page_and_the_server(page: Page, library: Server) -> None:
     show(page, "checkpoints")
     wanted = card(page, "second", "checkpoints")

@@ -87,7 +87,8 @@
     chosen = title;
     for (const view of Object.values(views)) arrange(view);
   }
-  for (const event of ["maple:ready", "maple:lists", "maple:model", "maple:form"]) document.addEventListener(event, () => maple.attempt(lookAtModel));
+  for (const event of ["maple:ready", "maple:lists", "maple:model"]) document.addEventListener(event, () => maple.attempt(lookAtModel));
+  document.addEventListener("maple:form", (event) => { if (MODEL in event.detail.values) maple.attempt(lookAtModel); });
 
   // --- a page in a tab
 
