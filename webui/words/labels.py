@@ -53,6 +53,7 @@ LABELS: dict[str, str] = {
     "Send image and generation parameters to img2img tab.": "将图片和生成参数发送到图生图。",
     "Send image and generation parameters to img2img inpaint tab.": "将图片和生成参数发送到局部重绘。",
     "Create an upscaled version of the current image using hires fix settings.": "按高分辨率修复的设置放大当前图片。",
+    "Add user name to infotext when authenticated": "登录时在生成参数中加入用户名",
     # Hires. fix and refiner
     "Hires. fix": "高分辨率修复 (Hires. fix)",
     "Upscaler": "放大算法",
@@ -194,6 +195,8 @@ LABELS: dict[str, str] = {
     "Maximum number of checkpoints loaded at the same time": "同时加载的模型数量上限",
     "those used last stay in memory": "最近使用的模型留在内存中",
     "what the preview is made of: both prompts joined, or one alone": "预览由什么得出：正反提示词合并，或其中之一",
+    "Upcast cross attention layer to float32": "交叉注意力以 float32 计算",
+    "for models that give NaN in half precision; slower": "用于半精度下会得出 NaN 的模型；较慢",
     "Only keep one model on device": "显存中只保留一个模型",
     "will keep models other than the currently used one in RAM rather than VRAM": "当前未使用的模型放在内存而非显存中",
     "VAE type for encode": "编码所用的 VAE 类型",
