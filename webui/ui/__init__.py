@@ -6,6 +6,7 @@
     shell.py     quick settings, tabs, footer
     generation.py  what txt2img and img2img have in common, by tab name
     txt2img.py, img2img.py, pnginfo.py, settings_tab.py   one tab each
+    cards.py, card_routes.py   the models' cards beside Generation: their tabs, and what `assets/cards.js` asks for
     form.py      element id ↔ request field: what the page posts, what an infotext fills
     init_form.py, batch_form.py   img2img's pictures, masks and batches ↔ request
     uploads.py   pictures that go before the form, kept by content
