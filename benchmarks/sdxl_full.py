@@ -24,7 +24,7 @@ from torch import Tensor
 
 from benchmarks.loading import memory
 
-NEEDED_DISK, NEEDED_MEMORY = 8e9, 9e9
+NEEDED_DISK, NEEDED_MEMORY = 8e9, 8.5e9
 
 
 def main(arguments: list[str]) -> int:

@@ -347,7 +347,7 @@ def test_prompts_are_heard_as_diffusers_pipeline_hears_them(base: SimpleNamespac
 
     model = loaded(base)
     theirs = pipeline(StableDiffusionXLPipeline, base, euler())
-    for prompt in (PROMPT, "", "word " * 60, "Café, 2024!"):
+    for prompt in (PROMPT, "", "word " * 60, "Café, 2024"):
         states, _, pooled, _ = theirs.encode_prompt(prompt, do_classifier_free_guidance=False)
         (ours,) = encoded(model, [prompt])
         assert torch.allclose(ours.states, states[0], atol=1e-5)
@@ -588,3 +588,28 @@ def test_inpainting_with_nine_channels_equals_diffusers_pipeline(loaded: Callabl
         model, noise() * sigmas[0], sigmas, prompt=PROMPT, negative=NEGATIVE, concat=torch.cat([small, masked], dim=1)
     )
     assert near(ours, theirs)
+
+
+def test_adapters_find_its_layers_under_every_trainers_name(base: SimpleNamespace, loaded: Callable[..., Any]) -> None:
+    from webui.engine.patches.layers import modules, split
+
+    model = loaded(base)
+    table = modules(model)
+    for name, module in {
+        "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_up.weight": (
+            model.unet.down_blocks[1].attentions[0].transformer_blocks[0].attn2.to_k
+        ),
+        "lora_unet_down_blocks_1_attentions_0_proj_in.lora_up.weight": model.unet.down_blocks[1].attentions[0].proj_in,
+        "lora_unet_label_emb_0_0.lora_up.weight": model.unet.add_embedding.linear_1,
+        "lora_te1_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight": (
+            model.texts[0].clip.encoder.layers[0].self_attn.q_proj
+        ),
+        "lora_te2_text_model_encoder_layers_1_mlp_fc1.lora_up.weight": model.texts[1].clip.encoder.layers[1].mlp.fc1,
+        "lora_te2_text_projection.lora_up.weight": model.texts[1].module.text_projection,
+        "text_encoder_2.text_model.encoder.layers.0.self_attn.out_proj.lora_A.weight": (
+            model.texts[1].clip.encoder.layers[0].self_attn.out_proj
+        ),
+    }.items():
+        found = split(name)
+        assert found is not None
+        assert table[found[0]] is module, name
