@@ -211,7 +211,7 @@ def behind_the_page(services: Services, engine: Engine) -> None:
         engine.warm()
     if not services.flags.no_hashing:
         services.catalog.start_hashing(lambda: services.jobs.idle)
-    services.gallery.prune()
+    services.prune()
 
 
 def choose_checkpoint(services: Services) -> None:

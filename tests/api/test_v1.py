@@ -1,5 +1,6 @@
 """Our own API: accepted at once, watched, found again, and nobody else's."""
 
+import base64
 import io
 import json
 from typing import Any
@@ -10,14 +11,33 @@ from PIL import Image
 
 from webui.api.v1 import Generation
 from webui.domain import GenerationRequest
+from webui.services import Services
 
 pytestmark = pytest.mark.torch
 
 ASKED: dict[str, Any] = {"prompt": "a", "sampler": "Euler a", "steps": 3, "width": 64, "height": 64, "seed": 5}
 
 
-def test_the_body_is_the_request_field_for_field() -> None:
-    assert Generation().request() == GenerationRequest()
+def test_the_body_is_the_request_field_for_field(services: Services) -> None:
+    assert Generation().request(services.gallery.blobs) == GenerationRequest()
+
+
+def test_an_init_picture_is_handed_in_first_or_inside_the_request(client: TestClient) -> None:
+    made = io.BytesIO()
+    Image.new("RGB", (48, 32), "red").save(made, "PNG")
+    kept = client.post("/v1/images", content=made.getvalue(), headers={"content-type": "image/png"})
+    assert kept.status_code == 201
+    told = kept.json()
+    assert (told["width"], told["height"]) == (48, 32)
+    assert client.get(f"/v1/images/{told['id']}").content == made.getvalue()
+    inside = "data:image/png;base64," + base64.b64encode(made.getvalue()).decode()
+    for image in (told["id"], inside):
+        body = ASKED | {"init": {"images": [image], "denoising_strength": 0.5, "inpaint": {"mask": inside}}}
+        assert client.post("/v1/jobs", json=body).status_code == 202
+    assert client.post("/v1/images", content=b"no picture").status_code == 422
+    gone = ASKED | {"init": {"images": ["0" * 40 + ".png"]}}
+    assert client.post("/v1/jobs", json=gone).status_code == 404
+    assert client.get("/v1/images/..%2f..%2fqueue.db").status_code == 404
 
 
 def test_a_job_is_accepted_watched_and_its_picture_fetched(client: TestClient) -> None:

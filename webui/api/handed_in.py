@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from webui.domain.errors import UnreadablePicture
-from webui.gallery.blobs import Blobs
+from webui.gallery.blobs import ID, Blobs
 
 
 def decoded(text: str) -> bytes:
@@ -15,6 +15,14 @@ def decoded(text: str) -> bytes:
         return base64.b64decode(text.partition(";base64,")[2] if text.startswith("data:") else text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise UnreadablePicture(reason=str(error)) from error
+
+
+def kept_or_known(text: str, blobs: Blobs) -> str:
+    """A picture's blob id: the text itself where it is one, else of the picture in it. Raises as `kept`, BlobGone."""
+    if ID.fullmatch(text):
+        blobs.path(text)
+        return text
+    return kept(text, blobs)
 
 
 def kept(text: str, blobs: Blobs) -> str:

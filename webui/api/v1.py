@@ -1,5 +1,6 @@
 """Our own API: jobs that are accepted at once, watched as events, and found again."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
@@ -9,10 +10,26 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from webui.api.errors import language
+from webui.api.handed_in import kept_or_known
 from webui.api.owner import owner_of
 from webui.catalog.embeddings import Embeddings
-from webui.domain import GenerationRequest, Hires, Job, JobState, Refiner, SamplerOptions, Wish
+from webui.domain import (
+    GenerationRequest,
+    Hires,
+    Init,
+    Inpaint,
+    Job,
+    JobState,
+    MaskedContent,
+    Refiner,
+    ResizeMode,
+    SamplerOptions,
+    SoftInpainting,
+    Wish,
+)
 from webui.domain.errors import NotFound
+from webui.gallery.blobs import Blobs
+from webui.gallery.metadata import MEDIA_TYPES
 from webui.intake.differences import Here, differences
 from webui.intake.differences import view as told
 from webui.jobs import changes, view
@@ -58,6 +75,66 @@ class RefinerStage(BaseModel):
     switch_at: float = 0.8
 
 
+class Soft(BaseModel):
+    """Soft inpainting; numbers as in A1111's script."""
+
+    model_config = {"extra": "forbid"}
+
+    schedule_bias: float = 1.0
+    preservation_strength: float = 0.5
+    transition_contrast_boost: float = 4.0
+    mask_influence: float = 0.0
+    difference_threshold: float = 0.5
+    difference_contrast: float = 2.0
+
+
+class Mask(BaseModel):
+    """Which part is painted anew: white, or what a mask's alpha covers. `mask` as `InitPictures.images`."""
+
+    model_config = {"extra": "forbid"}
+
+    mask: str
+    blur_x: float = 4
+    blur_y: float = 4
+    invert: bool = False
+    content: MaskedContent = MaskedContent.ORIGINAL
+    only_masked: bool = False
+    padding: int = 32
+    round_mask: bool = True
+    soft: Soft | None = None
+
+
+class InitPictures(BaseModel):
+    """Pictures to start from, each an id that POST /v1/images answered, or base64 with or without "data:…;base64,"."""
+
+    model_config = {"extra": "forbid"}
+
+    images: list[str]
+    denoising_strength: float = 0.75
+    resize_mode: ResizeMode = ResizeMode.STRETCH
+    scale: float = 0.0
+    image_cfg_scale: float | None = None
+    inpaint: Mask | None = None
+    latent_mask: str = ""
+    noise_multiplier: float | None = None
+
+    def noun(self, blobs: Blobs) -> Init:
+        """The domain's noun, its pictures kept. Raises BlobGone, UnreadablePicture, NotAPicture, DiskFull."""
+        inpaint = None
+        if self.inpaint is not None:
+            soft = self.inpaint.soft
+            inpaint = Inpaint(
+                **self.inpaint.model_dump(exclude={"mask", "soft"}), mask=kept_or_known(self.inpaint.mask, blobs),
+                soft=SoftInpainting(**soft.model_dump()) if soft else None,
+            )  # fmt: skip
+        return Init(
+            **self.model_dump(exclude={"images", "inpaint", "latent_mask"}),
+            images=tuple(kept_or_known(text, blobs) for text in self.images),
+            latent_mask=kept_or_known(self.latent_mask, blobs) if self.latent_mask else "",
+            inpaint=inpaint,
+        )
+
+
 class Generation(BaseModel):
     """A request for pictures. `checkpoint` "" and `vae` "" follow the settings; `seed` -1 asks for a random one."""
 
@@ -84,6 +161,7 @@ class Generation(BaseModel):
     seed_resize_width: int = 0
     seed_resize_height: int = 0
     tiling: bool = False
+    init: InitPictures | None = None
     hires: HiresPass | None = None
     refiner: RefinerStage | None = None
     options: Options = Field(default_factory=Options)
@@ -91,11 +169,12 @@ class Generation(BaseModel):
     save: bool = True
     save_grid: bool = True
 
-    def request(self) -> GenerationRequest:
-        """The domain's noun."""
-        values = self.model_dump(exclude={"options", "prompts", "styles", "hires", "refiner"})
+    def request(self, blobs: Blobs) -> GenerationRequest:
+        """The domain's noun. Raises what `InitPictures.noun` raises."""
+        values = self.model_dump(exclude={"options", "prompts", "styles", "init", "hires", "refiner"})
         return GenerationRequest(
             **values, prompts=tuple(self.prompts), styles=tuple(self.styles),
+            init=self.init.noun(blobs) if self.init else None,
             options=SamplerOptions(**self.options.model_dump()),
             hires=Hires(**self.hires.model_dump()) if self.hires else None,
             refiner=Refiner(**self.refiner.model_dump()) if self.refiner else None,
@@ -130,7 +209,21 @@ def routes(services: Services) -> APIRouter:
     @router.post("/jobs", status_code=202)
     def submit(body: Generation, request: Request) -> dict[str, Any]:
         """Accept a request. When this answers, the job is on the disk and survives a restart."""
-        return shown(services.submit(body.request(), owner=owner_of(request)), request)
+        return shown(services.submit(body.request(services.gallery.blobs), owner=owner_of(request)), request)
+
+    @router.post("/images", status_code=201)
+    async def keep(request: Request) -> dict[str, Any]:
+        """Keep a picture file (the body, as it is) to start from; its id is its content's, so twice is once."""
+        blobs, data = services.gallery.blobs, await request.body()
+        id = await asyncio.to_thread(blobs.put, data)
+        width, height = await asyncio.to_thread(blobs.size, id)
+        return {"id": id, "width": width, "height": height}
+
+    @router.get("/images/{id}", response_class=FileResponse)
+    def image(id: str) -> FileResponse:
+        """A picture that was handed in; who knows its id has had its content."""
+        path = services.gallery.blobs.path(id)
+        return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix[1:], "application/octet-stream"))
 
     embeddings = Embeddings()
 
