@@ -41,7 +41,7 @@ A1111_DEFAULTS = {
     "save_to_dirs": True, "grid_save_to_dirs": True, "directories_filename_pattern": "[date]",
     "directories_max_prompt_words": 8, "outdir_samples": "", "outdir_txt2img_samples": "outputs/txt2img-images",
     "outdir_grids": "", "outdir_txt2img_grids": "outputs/txt2img-grids",
-    "sd_checkpoints_limit": 1, "sd_checkpoints_keep_in_cpu": True,
+    "upcast_attn": False, "sd_checkpoints_limit": 1, "sd_checkpoints_keep_in_cpu": True,
     "sd_vae_encode_method": "Full", "sd_vae_decode_method": "Full",
     "sd_vae": "Automatic", "sd_vae_overrides_per_model_preferences": True, "auto_vae_precision": True,
     "CLIP_stop_at_last_layers": 1, "sdxl_clip_l_skip": False, "sdxl_crop_top": 0, "sdxl_crop_left": 0,

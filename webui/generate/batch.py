@@ -23,6 +23,7 @@ from webui.engine.mask import Canvas
 from webui.engine.model import LoadedModel
 from webui.engine.noise import NoiseStream
 from webui.engine.patches import Patch
+from webui.engine.patches.attention import Upcast
 from webui.engine.patches.prediction import Apart, NoiseLevels, Quantized
 from webui.engine.patches.tiling import Tiling
 from webui.engine.preview import encoded, preview
@@ -292,6 +293,8 @@ def patches(run: Run, model: LoadedModel, each: Pass, pictures: tuple[Picture, .
         worn.append(Quantized())
     if not run.settings.sampling.batch_cond_uncond:
         worn.append(Apart())
+    if run.settings.model.upcast_attn:
+        worn.append(Upcast())
     levels = noise_levels(run.settings, stage.checkpoint)
     if levels != NoiseLevels():
         worn.append(levels)

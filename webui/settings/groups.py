@@ -210,6 +210,14 @@ class Model:
     vae_overrides: Annotated[
         bool, Control("Selected VAE overrides per-model preferences", a1111="sd_vae_overrides_per_model_preferences")
     ] = True
+    upcast_attn: Annotated[
+        bool,
+        Control(
+            "Upcast cross attention layer to float32",
+            a1111="upcast_attn",
+            info="for models that give NaN in half precision; slower",
+        ),
+    ] = False
     vae_encode_method: Annotated[
         str,
         Control(
