@@ -146,7 +146,7 @@ def opened(server: Server, browser: Browser, watch: Watch) -> Iterator[Open]:
         contexts.append(context)
         watch.over(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(90_000)  # a busy machine is slow, not wrong
         visit(page, f"{server.url}/{query}")
         return page
 

@@ -557,9 +557,9 @@
   // --- previews from the gallery
 
   async function replacePreview(tab, address, body) {
-    const gallery = maple.gallery.of(tab);
-    if (!gallery?.job?.pictures.length) { maple.tell(maple.say("no_pictures")); return false; }
-    await maple.ask(address, { ...body, job: gallery.job.id, number: Math.max(0, gallery.chosen) });
+    const made = maple.gallery.of(tab).selected();
+    if (!made) return false;
+    await maple.ask(address, { ...body, job: made.job, number: made.number });
     maple.tell(maple.say("preview_replaced"), "good");
     return true;
   }
