@@ -3,7 +3,7 @@ import os
 import time
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from webui.gallery.blobs import BlobGone, Blobs, NotAPicture
 
@@ -47,3 +47,16 @@ def test_old_pictures_go_unless_a_request_still_names_them(tmp_path) -> None:
     assert blobs.open(new)
     with pytest.raises(BlobGone):
         blobs.open(old)
+
+
+def test_a_size_is_that_of_the_picture_as_it_is_shown(tmp_path) -> None:
+    blobs = Blobs(tmp_path)
+    turned = Image.new("RGB", (30, 20))
+    exif = turned.getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    made = io.BytesIO()
+    turned.save(made, "JPEG", exif=exif)
+    assert blobs.size(blobs.put(made.getvalue())) == (20, 30)
+    assert blobs.size(blobs.put_image(Image.new("L", (7, 9)))) == (7, 9)
+    with pytest.raises(BlobGone):
+        blobs.size("0" * 40 + ".png")

@@ -10,6 +10,7 @@ import pytest
 NAMES = [
     "nv_eulera", "smp_lms", "sampler_dpmpp2m_karras", "sampler_ddim", "smp_lcm", "smp_dpmfast", "quant_dpmppsde_karras",
     "prompt_nested", "prompt_weights", "prompt_160", "batch4_matrix", "tiling", "seedresize",
+    "i2i_fill", "i2i_unipc8", "inp_whole_fill", "inp_masked_original",
 ]  # fmt: skip
 DATA_ROOT = Path(__file__).parents[2]
 
