@@ -273,13 +273,35 @@ def test_many_pictures_are_walked_through_by_key(opened: Open) -> None:
     page.keyboard.press("Escape")
     box.wait_for(state="detached")
     assert page.evaluate("maple.gallery.selected") == 1
+    page.locator("#save_txt2img").click()
+    link = page.locator("#download_files_txt2img a")
+    link.wait_for()
+    assert link.count() == 1
     with page.expect_download() as download:
-        page.locator("#save_txt2img").click()
+        link.click()
     with Image.open(download.value.path()) as picture:
         assert "Steps: 1" in picture.info["parameters"]
+    page.locator("#save_zip_txt2img").click()
+    archive = page.locator("#download_files_txt2img a[href*='/zip']")
+    archive.wait_for()
+    assert page.locator("#download_files_txt2img a").count() == shown + 1
     with page.expect_download() as download:
-        page.locator("#save_zip_txt2img").click()
+        archive.click()
     assert download.value.suggested_filename.endswith(".zip")
+
+
+def test_what_may_differ_stands_under_a_paste_with_buttons_that_put_it_right(opened: Open) -> None:
+    page = opened("en-US")
+    text = "a cat\nSteps: 5, Sampler: Euler, Seed: 8, Size: 64x64, Model hash: 0123456789, Model: gone, Version: 1.10.1"
+    page.locator("#txt2img_prompt textarea").fill(text)
+    page.locator("#paste").click()
+    found = page.locator("#txt2img_differences .differences li")
+    found.first.wait_for()
+    assert "“gone”" in found.first.inner_text() and "0123456789" in found.first.inner_text()
+    page.locator("#txt2img_differences button", has_text="RNG: CPU").click()
+    page.locator("#txt2img_differences li.done").wait_for()
+    assert page.evaluate("maple.form.read('txt2img').then((now) => now.txt2img_override_settings)") == ["RNG: CPU"]
+    assert page.locator("#txt2img_differences li.small").count() >= 1
 
 
 def test_a_hundred_pictures_are_drawn_once_and_fetched_whole_when_opened(opened: Open, watch: Any) -> None:
