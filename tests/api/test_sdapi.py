@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from webui.api.bodies import Txt2Img
 from webui.services import Services
 
 pytestmark = pytest.mark.torch
@@ -220,3 +221,8 @@ def test_a_new_checkpoint_is_listed_after_refresh(client: TestClient, services: 
     assert names == ["new", "small"]
     new.unlink()
     client.post("/sdapi/v1/refresh-checkpoints")
+
+
+def test_networks_can_be_left_unfollowed():
+    assert Txt2Img(prompt="a <lora:b:1>").request().networks
+    assert not Txt2Img(prompt="a <lora:b:1>", disable_extra_networks=True).request().networks

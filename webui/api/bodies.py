@@ -111,6 +111,7 @@ class Shared(BaseModel):
             seed_resize_width=max(0, self.seed_resize_from_w),
             seed_resize_height=max(0, self.seed_resize_from_h),
             tiling=bool(self.tiling),
+            networks=not self.disable_extra_networks,
             refiner=self.refiner(),
             options=SamplerOptions(
                 eta=self.eta, s_churn=self.s_churn, s_tmin=self.s_tmin, s_tmax=self.s_tmax, s_noise=self.s_noise,
