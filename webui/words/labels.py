@@ -101,7 +101,8 @@ LABELS: dict[str, str] = {
     # pictures
     "Open images output directory.": "打开图片输出文件夹",
     "Save the image to this device.": "将图片保存到本机",
-    "Save zip archive with images to this device.": "将全部图片打包为 zip 保存到本机",
+    "Save the image to a dedicated directory; a link brings it to this device.": "将图片保存到专用文件夹，并给出下载链接",
+    "Save all images and a zip archive to a dedicated directory; links bring them to this device.": "将全部图片和 zip 压缩包保存到专用文件夹，并给出下载链接",
     "Previous": "上一张",
     "Next": "下一张",
     # PNG Info
