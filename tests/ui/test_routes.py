@@ -308,3 +308,24 @@ def test_a_pasted_infotext_fills_hires_fix_and_a_plain_one_unticks_it(client: Te
 
 def test_upscalers_are_among_the_choices(client: TestClient) -> None:
     assert client.get("/internal/choices").json()["upscalers"][:2] == ["Latent", "Latent (antialiased)"]
+
+
+def test_a_picture_is_upscaled_with_its_own_prompt_and_seed_and_the_forms_hires_fix(
+    client: TestClient, services: Services, done: dict[str, Any]
+) -> None:
+    values = {"txt2img_prompt": "typed since", "txt2img_hr_scale": 1.5, "txt2img_hr_upscaler": "Lanczos"}
+    body = {"job": done["id"], "number": 1, "values": values}
+    answer = client.post("/internal/upscale", json=body, headers=ADA)
+    assert answer.status_code == 200, answer.text
+    asked = services.jobs.get(answer.json()["id"]).request
+    assert (asked.prompt, asked.seed, asked.width, asked.batch_count) == ("a red circle", 6, 64, 1)
+    assert (asked.hires.scale, asked.hires.upscaler, asked.init) == (1.5, "Lanczos", None)
+    assert services.gallery.blobs.open(asked.hires.picture).size == (64, 64)
+    assert client.post("/internal/upscale", json=body, headers=BEN).status_code == 404
+    assert client.post("/internal/upscale", json=body | {"number": 9}, headers=ADA).status_code == 404
+
+
+def test_a_job_tells_how_long_it_took_by_the_servers_clock(client: TestClient, done: dict[str, Any]) -> None:
+    told = client.get(f"/internal/jobs/{done['id']}", headers=ADA).json()
+    assert told["elapsed"] == pytest.approx(told["finished"] - told["started"])
+    assert client.get("/internal/memory").json()["text"]
