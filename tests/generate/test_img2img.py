@@ -1,5 +1,6 @@
 """img2img and inpainting from request to file: what starts a picture, what a mask leaves alone, what is told of it."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,3 +264,59 @@ def test_stop_keeps_what_the_mask_leaves_alone(bench: Any) -> None:
     painted = np.asarray(square()) > 0
     assert made.stopped
     assert (pixels(made)[~painted] == np.asarray(drawing()).astype(int)[~painted]).all()
+
+
+def test_an_init_picture_is_kept_once_when_the_setting_says(bench: Any, tmp_path: Path) -> None:
+    made = make(bench, replace(img2img(bench), batch_count=2), **{"saving.save_init_img": True})
+    kept = list((tmp_path / "outputs" / "init-images").iterdir())
+    assert [path.stem for path in kept] == [hashlib.md5(drawing().tobytes(), usedforsecurity=False).hexdigest()]
+    assert told(made, 1)["Init image hash"] == kept[0].stem
+    with Image.open(kept[0]) as image:
+        assert (np.asarray(image) == np.asarray(drawing())).all()
+
+
+@pytest.fixture(scope="module")
+def wide(small_checkpoint: Path) -> dict[int, str]:
+    """Checkpoints beside the small one whose UNet takes 9 (inpainting) or 8 channels (pix2pix)."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    name, made = "model.diffusion_model.input_blocks.0.0.weight", {}
+    for channels in (9, 8):
+        state = load_file(small_checkpoint)
+        torch.manual_seed(channels)
+        more = torch.randn(state[name].shape[0], channels - 4, 3, 3).half() * 0.2
+        path = small_checkpoint.with_name(f"wide{channels}.safetensors")
+        save_file(state | {name: torch.cat([state[name], more], 1)}, path)
+        made[channels] = path.stem
+    return made
+
+
+def test_an_inpainting_checkpoint_sees_what_the_mask_leaves(wide: dict[int, str], bench: Any) -> None:
+    name = wide[9]
+    bench.catalog.scan()
+    request = replace(inpaint(bench, blur_x=0, blur_y=0), checkpoint=name)
+    hidden, shown = make(bench, request), make(bench, request, **{"img2img.mask_weight": 0.5})
+    assert (pixels(hidden) != pixels(shown)).any()
+    assert told(hidden)["Conditional mask weight"] == "1.0"
+    assert hidden.info["is_using_inpainting_conditioning"] is True
+    painted = np.asarray(square()) > 0
+    assert (pixels(hidden)[~painted] == np.asarray(drawing()).astype(int)[~painted]).all()
+    assert pixels(make(bench, replace(ASKED, checkpoint=name))).shape == (64, 64, 3)
+    plain = make(bench, replace(img2img(bench), checkpoint=name))
+    assert "Mask blur" not in told(plain)
+
+
+def test_a_pix2pix_checkpoint_follows_the_picture_as_strongly_as_asked(wide: dict[int, str], bench: Any) -> None:
+    name = wide[8]
+    bench.catalog.scan()
+    usual = make(bench, replace(img2img(bench), checkpoint=name))
+    strong = make(bench, replace(img2img(bench, image_cfg_scale=3.0), checkpoint=name))
+    one = make(bench, replace(img2img(bench, image_cfg_scale=1.0), checkpoint=name, prompt="a AND b"))
+    assert (pixels(usual) != pixels(strong)).any()
+    assert (told(usual)["Image CFG scale"], told(strong)["Image CFG scale"]) == ("1.5", "3.0")
+    assert pixels(one).shape == pixels(make(bench, replace(ASKED, checkpoint=name))).shape
+    from webui.engine.guidance import AndWithPicture
+
+    with pytest.raises(AndWithPicture):
+        make(bench, replace(img2img(bench), checkpoint=name, prompt="a AND b"))
