@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def lora(folder: Path, name: str, seed: int = 0, **metadata: str) -> Path:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     made = Catalog(tmp_path / "m.db", folders_from(object(), tmp_path))
     yield made
     made.close()

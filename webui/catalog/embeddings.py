@@ -94,8 +94,10 @@ def embedding(record: ModelRecord) -> Embedding | None:
 def bundled(lora: ModelRecord) -> tuple[Embedding, ...]:
     """The embeddings a LoRA's header lists."""
     header = _header(lora)
+    if header is None:
+        return ()
     inside: dict[str, dict[str, TensorShape]] = {}
-    for key, tensor in (header.tensors if header is not None else {}).items():
+    for key, tensor in header.tensors.items():
         if key.startswith(BUNDLE):
             name, _, rest = key[len(BUNDLE) :].partition(".")
             inside.setdefault(name, {})[rest] = tensor
