@@ -1,11 +1,13 @@
 """`python -m webui.tools convert SRC DST`: model files from the console. The ending of DST says the format."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from webui.domain.errors import MapleError
 from webui.settings.flags import console_language
+from webui.tools.convert import PRECISIONS, convert
 from webui.words import explain, say
 
 
@@ -13,8 +15,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the tool it names. Exit code: 0, 1 for what could not be done, 2 for what was not
     understood.
     """
-    import os
-
     language = console_language(env=os.environ)
     reader = argparse.ArgumentParser(prog="python -m webui.tools", description=say("tools_help", language))
     tools = reader.add_subparsers(dest="tool", required=True)
@@ -31,9 +31,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _convert(asked: argparse.Namespace, language: str) -> int:
-    # After the arguments: torch is seconds away, a wrong flag should not wait for it.
-    from webui.tools.convert import PRECISIONS, convert
-
     shown = sys.stderr.isatty()
 
     def told(fraction: float) -> None:
