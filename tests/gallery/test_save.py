@@ -341,3 +341,9 @@ def test_unix_names_are_kept_when_the_flag_says_so(tmp_path: Path):
     gallery = Gallery(lambda: settings, tmp_path, sanitizing=Sanitizing(unix=True))
     artifact = save(gallery, fields=InfotextFields(prompt="what? a:b", seed=1))
     assert Path(artifact.path).name == "00000-1-what? a:b.png"
+
+
+def test_a_grid_with_an_extended_name_knows_that_it_is_one(tmp_path: Path):
+    gallery = made(tmp_path, grid_extended_filename=True, samples_filename_pattern="[basename]-[seed]")
+    assert Path(save(gallery, grid=True).path).name == "grid-0000-grid-123.png"
+    assert Path(save(gallery).path).name == "00000-img-123.png"

@@ -76,6 +76,8 @@ class Gallery:
         """
         now = settings or self._settings()
         place = batch or BatchPlace()
+        if grid and not place.basename:
+            place = replace(place, basename="grid")
         facts = NameFacts(
             fields=fields,
             image=image,
