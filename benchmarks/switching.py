@@ -2,7 +2,7 @@
 
     python -m benchmarks.switching ONE TWO
 
-Prints private memory (RssAnon) after the second and after the twentieth change. Linux only.
+Prints private memory (RssAnon) along the way. Linux only.
 """
 
 import gc
@@ -26,7 +26,8 @@ def main(paths: list[str]) -> None:
         del model
         gc.collect()
         after.append(memory()[0])
-    print(f"private memory after 2 changes {after[1] / 1e6:.1f} MB, after 20 {after[-1] / 1e6:.1f} MB")
+    shown = ", ".join(f"{after[number - 1] / 1e6:.1f}" for number in (2, 5, 10, 15, 20))
+    print(f"private memory after 2, 5, 10, 15 and 20 changes: {shown} MB")
     print(f"growth {(after[-1] - after[1]) / 1e6:+.1f} MB over 18 changes, {cache.loads} loads")
 
 

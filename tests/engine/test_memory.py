@@ -107,6 +107,22 @@ def test_a_picture_too_large_to_encode_is_encoded_in_tiles_by_the_same_draws(tin
     assert torch.equal(draw.get_state(), other.get_state()), "an attempt that failed leaves no draw behind"
 
 
+def test_a_picture_that_tiles_sees_its_opposite_edge_in_tiles_too() -> None:
+    import torch
+    from torch import nn
+
+    from webui.engine.tiles import tiled
+
+    layer = nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular").requires_grad_(False)
+    x = torch.randn(1, 2, 10, 40)
+    whole = layer(x)
+    made = tiled(layer, x, side=32, overlap=8, network=layer)
+    assert made.shape == whole.shape
+    for edge in (slice(0, 8), slice(32, 40)):
+        assert torch.allclose(made[..., edge], whole[..., edge], atol=1e-5)
+    assert layer.padding_mode == "circular"
+
+
 def test_tiles_of_something_linear_are_exactly_the_whole() -> None:
     import torch
     from torch import nn
@@ -156,7 +172,7 @@ def test_parts_take_turns_and_layers_come_and_go(tiny_model: Any, monkeypatch: p
     boxes = {name: [Box(2, 2)] for name in ("text", "unet", "vae")}
     monkeypatch.setattr(placing.torch.cuda, "empty_cache", lambda: None)
     device: Any = torch.device("cuda")
-    places = Places(lambda: boxes, device, Placing.PARTS)
+    places = Places(boxes, device, Placing.PARTS)
     assert places.loading == placing.HOME
     for part in ("text", "unet", "unet", "vae"):
         places.take(part)
@@ -165,11 +181,11 @@ def test_parts_take_turns_and_layers_come_and_go(tiny_model: Any, monkeypatch: p
     assert places.moves == 3
     places.park()
     assert set(there.values()) == {"cpu"}
-    whole = Places(lambda: boxes, device, Placing.WHOLE)
+    whole = Places(boxes, device, Placing.WHOLE)
     assert whole.tighten() and whole.placing is Placing.PARTS
     assert whole.tighten() and whole.placing is Placing.BLOCKS
     assert not whole.tighten()
-    assert not Places(lambda: boxes, torch.device("cpu"), Placing.PARTS).tighten()
+    assert not Places(boxes, torch.device("cpu"), Placing.PARTS).tighten()
 
 
 def test_layer_by_layer_never_has_more_than_one_layer_there_and_spoils_none(tiny_model: Any) -> None:
@@ -187,7 +203,7 @@ def test_layer_by_layer_never_has_more_than_one_layer_there_and_spoils_none(tiny
         most = max(most, sum(each.device.type == "meta" for each in unet.parameters()))
 
     # "meta" is a device that is not the CPU and is everywhere; what it computes is nothing.
-    places = Places(lambda: {"unet": [unet]}, torch.device("meta"), Placing.BLOCKS)
+    places = Places({"unet": [unet]}, torch.device("meta"), Placing.BLOCKS)
     places.take("unet")
     for module in unet.modules():
         module.register_forward_pre_hook(count)

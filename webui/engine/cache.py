@@ -2,6 +2,7 @@
 guards them.
 """
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -131,7 +132,11 @@ class ModelCache:
                 held.model.places.park()
 
     def _let_go_but(self, kept: set[Stamp]) -> None:
+        going = len(self._held) > len(kept & set(self._held))
         self._held = {stamp: held for stamp, held in self._held.items() if stamp in kept}
+        if going:
+            # A cycle through a hook or an error would keep a whole model until Python looks for it.
+            gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

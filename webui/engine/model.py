@@ -88,11 +88,9 @@ class LoadedModel:
     placing: Placing = Placing.WHOLE
 
     def __post_init__(self) -> None:
-        self.places = Places(self._modules, self.device, self.placing)
-
-    def _modules(self) -> dict[str, list[torch.nn.Module]]:
-        vae = [] if self.vae is None else [self.vae]
-        return {"text": [each.module for each in self.texts], "unet": [self.unet], "vae": [*vae]}
+        # Modules, not the model: nothing here points back to it, so that it goes the moment it is let go.
+        parts = {"text": [each.module for each in self.texts], "unet": [self.unet]}
+        self.places = Places({**parts, "vae": [] if self.vae is None else [self.vae]}, self.device, self.placing)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -307,16 +305,15 @@ class LoadedModel:
 
     def need(self, width: int, height: int, batch: int = 1) -> Need:
         """Bytes these pictures will take, both halves of guidance in one call."""
-        size = {"width": width, "height": height}
         vae = {} if self.vae is None else {"vae": _bytes(self.vae)}
         weights = {"text": sum(_bytes(each.module) for each in self.texts), "unet": _bytes(self.unet), **vae}
-        return Need(
-            weights=weights,
-            sampling=unet_run(keys.config_of(self.unet), **size, rows=2 * batch, itemsize=self.dtype.itemsize),
-            decoding=0
-            if self.vae is None
-            else vae_run(keys.config_of(self.vae), **size, itemsize=self.vae.dtype.itemsize),
-        )
+        unet, itemsize = keys.config_of(self.unet), self.dtype.itemsize
+        sampling = unet_run(unet, width=width, height=height, rows=2 * batch, itemsize=itemsize)
+        decoding = 0
+        if self.vae is not None:
+            config, itemsize = keys.config_of(self.vae), self.vae.dtype.itemsize
+            decoding = vae_run(config, width=width, height=height, itemsize=itemsize)
+        return Need(weights=weights, sampling=sampling, decoding=decoding)
 
     def make_room(self, width: int, height: int, batch: int = 1) -> Note | None:
         """Before pictures are made: settle rows per call and tiles by the memory that is free. A note when it is tight.
@@ -421,10 +418,6 @@ class NoPicture(BadInput):
 
 
 CONCAT = "concat"
-TILES = (64, 32, 16)
-"""Latents a side, largest first."""
-Note = tuple[str, dict[str, Any]]
-Result = TypeVar("Result")
 _HEARD = ("pooled", "numbers")
 
 
@@ -580,6 +573,7 @@ def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
     model.bare()
     model.preview_state.clear()
     model.vae, model.vae_record = found, vae
+    model.places.parts["vae"] = [] if found is None else [found]
 
 
 def _counter(weights: Weights, on_progress: OnProgress) -> Callable[[int], None]:

@@ -4,7 +4,7 @@ A1111's --medvram is `PARTS`, its --lowvram `BLOCKS`. Without a flag the header'
 a run that meets the end of memory anyway tightens it (`tighten`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -34,16 +34,14 @@ def fitting(need: Need, free: int) -> Placing:
 class Places:
     """One model's parts between `HOME` (main memory) and its device. `moves` counts parts brought to the device.
 
-    `parts` names the modules as they are now: a VAE may be exchanged. On the CPU everything is at home for good.
+    `parts` are the modules by part; a VAE may be exchanged there. On the CPU everything is at home for good.
     """
 
-    def __init__(
-        self, parts: Callable[[], Mapping[str, Sequence[nn.Module]]], device: torch.device, placing: Placing
-    ) -> None:
+    def __init__(self, parts: dict[str, Sequence[nn.Module]], device: torch.device, placing: Placing) -> None:
         self.placing = placing if device.type != HOME.type else Placing.WHOLE
         self.device = device
         self.moves = 0
-        self._parts = parts
+        self.parts = parts
         self._there: str | None = None
         self._hooks: list[Any] = []
         self._parked = False
@@ -60,7 +58,7 @@ class Places:
     @property
     def on_device(self) -> int:
         """Bytes of weights that are on the device now, by turns."""
-        modules = [] if self._there is None or self._hooks else self._parts().get(self._there, ())
+        modules = [] if self._there is None or self._hooks else self.parts.get(self._there, ())
         return sum(weight.numel() * weight.dtype.itemsize for each in modules for weight in each.parameters())
 
     def park(self) -> None:
@@ -82,8 +80,8 @@ class Places:
             return
         self.send_home()
         if part == "unet" and self.placing is Placing.BLOCKS:
-            return self._lend(self._parts()[part])
-        for module in self._parts().get(part, ()):
+            return self._lend(self.parts[part])
+        for module in self.parts.get(part, ()):
             module.to(self.device)
         self.moves += 1
         self._there = part
@@ -107,7 +105,7 @@ class Places:
         return True
 
     def _move(self, where: torch.device) -> None:
-        for module in (each for modules in self._parts().values() for each in modules):
+        for module in (each for modules in self.parts.values() for each in modules):
             module.to(where)
 
     def _lend(self, modules: Sequence[nn.Module]) -> None:

@@ -6,6 +6,7 @@ from the picture made small; with statistics of its own each tile would have its
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,19 @@ def tiled(
     Returns (1, channels', height', width') fp32 on the CPU, in whatever whole proportion `run` changes sizes.
     `network` holds the group norms that `run` uses; tiles begin at multiples of `align`. Raises what `run` raises.
     """
+    if not _wraps(network):
+        return _joined(run, x, side, overlap, network, align)
+    # A picture that tiles sees its opposite edge; its tiles must not see theirs.
+    margin = -(-overlap // align) * align
+    with _plain_edges(network):
+        made = _joined(run, functional.pad(x, (margin,) * 4, mode="circular"), side, overlap, network, align)
+    cut = [round(made.shape[axis] / (x.shape[axis] + 2 * margin) * margin) for axis in (2, 3)]
+    return made[:, :, cut[0] : made.shape[2] - cut[0], cut[1] : made.shape[3] - cut[1]]
+
+
+def _joined(
+    run: Callable[[Tensor], Tensor], x: Tensor, side: int, overlap: int, network: nn.Module, align: int
+) -> Tensor:
     rows, columns = (starts(length, side, overlap, align) for length in x.shape[2:])
     with shared_norms(network) as measure:
         measure(lambda: run(shrunk(x, side)))
@@ -43,6 +57,23 @@ def tiled(
                 weight[here] += ramp
     assert made is not None and weight is not None
     return made / weight
+
+
+def _wraps(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) and module.padding_mode == "circular" for module in network.modules())
+
+
+@contextmanager
+def _plain_edges(network: nn.Module) -> Iterator[None]:
+    layers: list[Any] = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    modes = [layer.padding_mode for layer in layers]
+    for layer in layers:
+        layer.padding_mode = "zeros"
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, modes, strict=True):
+            layer.padding_mode = mode
 
 
 def starts(length: int, side: int, overlap: int, align: int = 1) -> list[int]:
@@ -107,9 +138,9 @@ def shared_norms(network: nn.Module) -> Iterator[Callable[[Callable[[], Any]], N
             measuring = False
 
     for norm in norms:
-        norm.forward = lambda x, norm=norm: normed(norm, x)
+        vars(norm)["forward"] = partial(normed, norm)
     try:
         yield measure
     finally:
         for norm in norms:
-            del norm.forward
+            del vars(norm)["forward"]
