@@ -95,6 +95,9 @@
     constructor(message, status) { super(message); this.status = status; }
   }
 
+  /** What a person is told and no fault of ours: `maple.attempt` says it and leaves the console alone. */
+  maple.Trouble = Trouble;
+
   maple.address = (path) => new URL(path, document.baseURI).href;
 
   /** GET, or POST when there is a body. Throws Trouble with a sentence for the person. */

@@ -227,7 +227,7 @@
       const { revision } = this;
       if (this.packed?.revision === revision) return this.packed.blob;
       const blob = await new Promise((resolve) => this.layer.toBlob(resolve, "image/png"));
-      if (!blob) throw new Error(maple.say("canvas_no_memory"));
+      if (!blob) throw new maple.Trouble(maple.say("canvas_no_memory"));
       this.packed = { revision, blob };
       return blob;
     }

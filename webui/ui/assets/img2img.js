@@ -100,11 +100,11 @@
     const whole = { ...values, img2img_mode: mode, img2img_resize_by: by, img2img_pix2pix: pix2pix };
     if (mode === "batch") return withBatch(whole);
     const canvas = editor();
-    if (!canvas.file) throw new Error(maple.say("no_init_image"));
+    if (!canvas.file) throw new maple.Trouble(maple.say("no_init_image"));
     whole.img2img_picture = await send(canvas.file);
     if (mode === "inpaint_upload") {
       const mask = maple.canvas.get(MASK);
-      if (!mask.file) throw new Error(maple.say("no_mask_image"));
+      if (!mask.file) throw new maple.Trouble(maple.say("no_mask_image"));
       whole.img2img_mask = await send(mask.file);
     }
     const drawing = await canvas.drawing();
@@ -115,10 +115,10 @@
 
   async function withBatch(whole) {
     if (fromFolder) {
-      if (!String(whole.img2img_batch_input_dir ?? "").trim()) throw new Error(maple.say("no_batch_folder"));
+      if (!String(whole.img2img_batch_input_dir ?? "").trim()) throw new maple.Trouble(maple.say("no_batch_folder"));
       return { ...whole, img2img_batch_source: "folder" };
     }
-    if (!waiting.length) throw new Error(maple.say("no_batch_pictures"));
+    if (!waiting.length) throw new maple.Trouble(maple.say("no_batch_pictures"));
     const pictures = [];
     for (const file of waiting) pictures.push({ id: await send(file), name: file.name });
     return { ...whole, img2img_batch_source: "upload", img2img_batch_pictures: pictures };
@@ -137,7 +137,7 @@
 
   async function fetched(address) {
     const answer = await fetch(address);
-    if (!answer.ok) throw new Error(maple.say("server_said", { status: answer.status }));
+    if (!answer.ok) throw new maple.Trouble(maple.say("server_said", { status: answer.status }));
     return answer.blob();
   }
 
