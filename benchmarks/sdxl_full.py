@@ -85,7 +85,8 @@ def write(path: Path) -> dict[str, Any]:
         header[name] = {"dtype": "F16", "shape": list(value.shape), "data_offsets": [end, end + 2 * value.numel()]}
         end += 2 * value.numel()
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    # Data begins on 16 bytes, so that the CPU reads tensors where they lie; else they are copied (see `Weights`).
+    text += b" " * (-(8 + len(text)) % 16)
     generator = np.random.default_rng(0)
     block = generator.standard_normal(2**24, dtype=np.float32)
     with path.open("wb") as file:
