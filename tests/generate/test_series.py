@@ -59,7 +59,7 @@ class Tools:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Tools:
+def bench(tmp_path: Path) -> Any:
     return Tools(Gallery(Settings, tmp_path / "root"))
 
 
@@ -77,7 +77,7 @@ Ran = list[tuple[GenerationRequest, Mapping[str, Any]]]
 
 
 @pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch, bench: Tools) -> Ran:
+def ran(monkeypatch: pytest.MonkeyPatch, bench: Any) -> Ran:
     """Stands for the model: saves a picture of the asked size where the settings say."""
     calls: Ran = []
 
@@ -108,7 +108,7 @@ def asking(folder: Path, **more: Any) -> Series:
     return Series(request=request, turns=turns, **more)
 
 
-def test_every_picture_gets_its_turn_and_a_broken_one_is_told_of(folder: Path, bench: Tools, ran: Ran) -> None:
+def test_every_picture_gets_its_turn_and_a_broken_one_is_told_of(folder: Path, bench: Any, ran: Ran) -> None:
     told = Told()
     result = run_series(asking(folder), settings=flat(Settings()), reporter=told, bench=bench)
     assert len(result.artifacts) == 3
@@ -119,13 +119,13 @@ def test_every_picture_gets_its_turn_and_a_broken_one_is_told_of(folder: Path, b
     assert {request.seed for request, _ in ran} == {7}
 
 
-def test_a_scale_is_of_each_picture(folder: Path, bench: Tools, ran: Ran) -> None:
+def test_a_scale_is_of_each_picture(folder: Path, bench: Any, ran: Ran) -> None:
     run_series(asking(folder, scale=2.0), settings=flat(Settings()), reporter=Told(), bench=bench)
     assert [(request.width, request.height) for request, _ in ran] == [(128, 128), (144, 128), (176, 128)]
 
 
 def test_results_carry_the_pictures_names_into_the_folder_chosen(
-    folder: Path, bench: Tools, ran: Ran, tmp_path: Path
+    folder: Path, bench: Any, ran: Ran, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     result = run_series(asking(folder, output=str(out)), settings=flat(Settings()), reporter=Told(), bench=bench)
@@ -135,14 +135,14 @@ def test_results_carry_the_pictures_names_into_the_folder_chosen(
     assert all(bench.gallery.within(artifact.path) for artifact in result.artifacts)
 
 
-def test_only_the_first_results_are_handed_back(folder: Path, bench: Tools, ran: Ran) -> None:
+def test_only_the_first_results_are_handed_back(folder: Path, bench: Any, ran: Ran) -> None:
     told = Told()
     result = run_series(asking(folder, shown=1), settings=flat(Settings()), reporter=told, bench=bench)
     assert (len(ran), len(result.artifacts), len(told.artifacts)) == (3, 1, 1)
     assert "series_more_made" in told.notes
 
 
-def test_progress_counts_the_whole_series(folder: Path, bench: Tools, ran: Ran) -> None:
+def test_progress_counts_the_whole_series(folder: Path, bench: Any, ran: Ran) -> None:
     told = Told()
     run_series(asking(folder), settings=flat(Settings()), reporter=told, bench=bench)
     assert [(progress.done, progress.total, progress.batch, progress.batches) for progress in told.progress] == [
@@ -150,12 +150,12 @@ def test_progress_counts_the_whole_series(folder: Path, bench: Tools, ran: Ran) 
     ]  # fmt: skip
 
 
-def test_stop_ends_the_series_and_keeps_what_was_made(folder: Path, bench: Tools, ran: Ran) -> None:
+def test_stop_ends_the_series_and_keeps_what_was_made(folder: Path, bench: Any, ran: Ran) -> None:
     result = run_series(asking(folder), settings=flat(Settings()), reporter=Told(wished=Wish.STOP), bench=bench)
     assert (result.stopped, ran) == (True, [])
 
 
-def test_a_server_that_died_goes_on_where_it_was(folder: Path, bench: Tools, ran: Ran) -> None:
+def test_a_server_that_died_goes_on_where_it_was(folder: Path, bench: Any, ran: Ran) -> None:
     told = Told()
     first = run_series(asking(folder), settings=flat(Settings()), reporter=told, bench=bench)
     again = Told(earlier=first.artifacts[:2])
@@ -164,20 +164,20 @@ def test_a_server_that_died_goes_on_where_it_was(folder: Path, bench: Tools, ran
     assert len(result.artifacts) == 3
 
 
-def test_a_mask_belongs_to_its_picture(folder: Path, bench: Tools) -> None:
+def test_a_mask_belongs_to_its_picture(folder: Path, bench: Any) -> None:
     Image.new("L", (64, 64), 255).save(folder / "mask.png")
     series = asking(folder)
     shape = replace(series.request, init=Init(images=(), inpaint=Inpaint(mask="")))
     series = replace(series, request=shape)
-    with_mask = asked(series, replace(series.turns[0], mask=str(folder / "mask.png")), bench)  # pyright: ignore[reportArgumentType]
-    without = asked(series, series.turns[1], bench)  # pyright: ignore[reportArgumentType]
+    with_mask = asked(series, replace(series.turns[0], mask=str(folder / "mask.png")), bench)
+    without = asked(series, series.turns[1], bench)
     assert (
         with_mask.init and with_mask.init.inpaint and bench.gallery.blobs.size(with_mask.init.inpaint.mask) == (64, 64)
     )
     assert without.init and without.init.inpaint is None
 
 
-def test_a_link_put_in_a_pictures_place_is_not_followed(folder: Path, bench: Tools, tmp_path: Path, ran: Ran) -> None:
+def test_a_link_put_in_a_pictures_place_is_not_followed(folder: Path, bench: Any, tmp_path: Path, ran: Ran) -> None:
     outside = tmp_path / "outside.png"
     Image.new("RGB", (64, 64)).save(outside)
     series = asking(folder)
@@ -188,7 +188,7 @@ def test_a_link_put_in_a_pictures_place_is_not_followed(folder: Path, bench: Too
     assert (len(ran), told.notes) == (2, ["turn_unreadable", "turn_unreadable"])
 
 
-def test_a_series_of_nothing_readable_fails_with_a_sentence(tmp_path: Path, bench: Tools, ran: Ran) -> None:
+def test_a_series_of_nothing_readable_fails_with_a_sentence(tmp_path: Path, bench: Any, ran: Ran) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_bytes(b"x")
     with pytest.raises(TurnUnreadable):
