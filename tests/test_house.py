@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 STANDARD = sys.stdlib_module_names
 # What a package is called where it is imported.
-IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml"}
+IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "opencv-python-headless": "cv2"}
 
 
 def tool(*command: str) -> subprocess.CompletedProcess[str]:

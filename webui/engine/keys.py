@@ -133,7 +133,7 @@ def old_vae_name(name: str) -> str:
 
 
 def text_to_ldm(name: str) -> str:
-    """A `CLIPTextModel` weight without `text_model.`, which transformers had before version 5.6 and files still have."""
+    """A `CLIPTextModel` weight without `text_model.`, which transformers had before 5.6 and files still have."""
     return name.removeprefix("text_model.")
 
 
