@@ -18,7 +18,7 @@ def test_hires_fix_opens_with_its_box_and_says_what_it_comes_to(opened: Open) ->
     put(page, "txt2img_height", 768)
     body = page.locator("#txt2img_hr .accordion-body")
     assert not body.is_visible()
-    page.locator("#txt2img_hr .accordion-head").click(position={"x": 400, "y": 8})
+    page.locator("#txt2img_hr .accordion-head").click(position={"x": 250, "y": 8})
     body.wait_for()
     holds(page, {"txt2img_hr-checkbox": True})
     put(page, "txt2img_hr_scale", 1.5)
