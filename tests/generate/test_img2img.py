@@ -42,10 +42,12 @@ def inpaint(bench: Any, picture: Image.Image | None = None, mask: Image.Image | 
     return img2img(bench, picture, denoising_strength=0.9, inpaint=Inpaint(mask=id, **values))
 
 
-def make(bench: Any, request: GenerationRequest, ears: Ears | None = None, **settings: Any) -> Result:
+def make(
+    bench: Any, request: GenerationRequest, ears: Ears | None = None, settings: dict[str, Any] | None = None
+) -> Result:
     from webui.generate import run
 
-    return run(request, settings=flat(Settings()) | settings, reporter=ears or Ears(), bench=bench)
+    return run(request, settings=flat(Settings()) | (settings or {}), reporter=ears or Ears(), bench=bench)
 
 
 def pixels(result: Result, number: int = 0) -> np.ndarray:
@@ -114,7 +116,7 @@ def test_steps_are_a_share_unless_the_setting_asks_for_all(bench: Any) -> None:
     request = replace(img2img(bench, denoising_strength=0.5), steps=8)
     for settings, expected in (({}, 5), ({"img2img.fix_steps": True}, 8)):
         ears = Ears()
-        make(bench, request, ears, **settings)
+        make(bench, request, ears, settings=settings)
         steps = {progress.step for progress in ears.progress if progress.phase == "sampling"}
         assert max(steps) == expected
         assert ears.progress[-1].steps == expected
@@ -146,7 +148,7 @@ def test_the_masks_blur_is_where_both_mix(bench: Any) -> None:
 def test_without_overlay_the_vae_has_its_say_everywhere(bench: Any) -> None:
     request = inpaint(bench, blur_x=0, blur_y=0)
     start, painted = np.asarray(drawing()).astype(int), np.asarray(square()) > 0
-    assert (pixels(make(bench, request, **{"img2img.overlay": False}))[~painted] != start[~painted]).any()
+    assert (pixels(make(bench, request, settings={"img2img.overlay": False}))[~painted] != start[~painted]).any()
 
 
 @pytest.mark.parametrize("content", list(MaskedContent))
@@ -211,7 +213,7 @@ def test_soft_inpainting_mixes_and_is_told(bench: Any) -> None:
 def test_noise_multiplier_and_extra_noise_change_the_picture_and_are_told(bench: Any) -> None:
     plain = make(bench, img2img(bench))
     more = make(bench, img2img(bench, noise_multiplier=1.2))
-    extra = make(bench, img2img(bench), **{"img2img.extra_noise": 0.3})
+    extra = make(bench, img2img(bench), settings={"img2img.extra_noise": 0.3})
     assert (pixels(more) != pixels(plain)).any()
     assert (pixels(extra) != pixels(plain)).any()
     assert told(more)["Noise multiplier"] == "1.2"
@@ -222,7 +224,7 @@ def test_colours_can_be_put_right(bench: Any) -> None:
     start = Image.new("RGB", (64, 64), (200, 40, 40))
     start.paste((220, 60, 50), (10, 10, 50, 50))
     request = img2img(bench, start, denoising_strength=0.95)
-    plain, right = make(bench, request), make(bench, request, **{"img2img.color_correction": True})
+    plain, right = make(bench, request), make(bench, request, settings={"img2img.color_correction": True})
     target = np.asarray(start).astype(float)
 
     def reddish(values: np.ndarray) -> float:
@@ -234,14 +236,14 @@ def test_colours_can_be_put_right(bench: Any) -> None:
 def test_transparent_parts_are_laid_on_the_settings_colour(bench: Any) -> None:
     clear = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     white, red = Image.new("RGB", (64, 64), "#ffffff"), Image.new("RGB", (64, 64), "#ff0000")
-    on_red = make(bench, img2img(bench, clear), **{"img2img.background_color": "#ff0000"})
+    on_red = make(bench, img2img(bench, clear), settings={"img2img.background_color": "#ff0000"})
     assert (pixels(make(bench, img2img(bench, clear))) == pixels(make(bench, img2img(bench, white)))).all()
     assert (pixels(on_red) == pixels(make(bench, img2img(bench, red)))).all()
 
 
 def test_masks_and_composites_are_saved_and_shown_when_asked(bench: Any, tmp_path: Path) -> None:
     settings = {"saving.save_mask": True, "saving.save_mask_composite": True, "img2img.return_mask": True}
-    made = make(bench, inpaint(bench), **settings)
+    made = make(bench, inpaint(bench), settings=settings)
     assert len(made.artifacts) == 2
     names = sorted(path.name for path in (tmp_path / "outputs").rglob("*.png"))
     assert [name.split("-", 1)[1] for name in names] == ["5.png", "5-mask.png", "5-mask-composite.png"]
@@ -267,7 +269,7 @@ def test_stop_keeps_what_the_mask_leaves_alone(bench: Any) -> None:
 
 
 def test_an_init_picture_is_kept_once_when_the_setting_says(bench: Any, tmp_path: Path) -> None:
-    made = make(bench, replace(img2img(bench), batch_count=2), **{"saving.save_init_img": True})
+    made = make(bench, replace(img2img(bench), batch_count=2), settings={"saving.save_init_img": True})
     kept = list((tmp_path / "outputs" / "init-images").iterdir())
     assert [path.stem for path in kept] == [hashlib.md5(drawing().tobytes(), usedforsecurity=False).hexdigest()]
     assert told(made, 1)["Init image hash"] == kept[0].stem
@@ -296,7 +298,7 @@ def test_an_inpainting_checkpoint_sees_what_the_mask_leaves(wide: dict[int, str]
     name = wide[9]
     bench.catalog.scan()
     request = replace(inpaint(bench, blur_x=0, blur_y=0), checkpoint=name)
-    hidden, shown = make(bench, request), make(bench, request, **{"img2img.mask_weight": 0.5})
+    hidden, shown = make(bench, request), make(bench, request, settings={"img2img.mask_weight": 0.5})
     assert (pixels(hidden) != pixels(shown)).any()
     assert told(hidden)["Conditional mask weight"] == "1.0"
     assert hidden.info["is_using_inpainting_conditioning"] is True
