@@ -1,6 +1,6 @@
-"""The demo checkpoint's own adapters: a LoRA that inks outlines, an embedding for the colour of rust, a hypernetwork
-that darkens the corners, and a VAE that decodes to sepia. Each is made for one style of `styles` and written in the
-layout that A1111 reads, which is what `engine.patches` and `engine.embeddings` read.
+"""The demo checkpoint's own adapters: a LoRA that draws on old paper, an embedding for the colour rust, a hypernetwork
+that makes it evening, and a VAE that decodes to sepia. Each is made for one style of `styles`, in the layout that
+A1111 reads, which is what `engine.patches` and `engine.embeddings` read.
 
 Training asks the network as sampling does: `Prediction` mixes, scales and times the latents. The VAE needs none: sepia
 is linear in RGB, so its last layer is multiplied by it, and what it decodes is exact.
@@ -8,7 +8,8 @@ is linear in RGB, so its last layer is multiplied by it, and what it decodes is 
 
 # diffusers and transformers decorate these methods in ways a type checker reads wrongly.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
-# pyright: reportOptionalSubscript=false, reportOperatorIssue=false, reportCallIssue=false
+# pyright: reportOptionalSubscript=false, reportOperatorIssue=false, reportCallIssue=false, reportIndexIssue=false
+# pyright: reportOptionalOperand=false
 
 import json
 import random
@@ -36,12 +37,12 @@ from webui.demo.drawings import Spec, caption, random_spec
 from webui.demo.layout import vae_layout
 from webui.demo.pictures import SCALE, to_tensor
 from webui.demo.sample import Parts
-from webui.demo.styles import DUSK, INK, RUSTY, SEPIA, Style, styled
+from webui.demo.styles import DUSK, PAPER, RUSTY, SEPIA, Style, styled
 from webui.demo.text import BOS, CLIP_LENGTH, EOS, WIDTH, clip_rows
 from webui.engine.prediction import Prediction, scaled_linear_alphas
 from webui.prompt.tokens import ClipTokenizer
 
-LORA = Path("models/Lora/maple-demo-ink.safetensors")
+LORA = Path("models/Lora/maple-demo-paper.safetensors")
 EMBEDDING = Path("models/embeddings/maple-demo-rust.safetensors")
 HYPERNETWORK = Path("models/hypernetworks/maple-demo-dusk.pt")
 VAE = Path("models/VAE/maple-demo-sepia.safetensors")
@@ -50,7 +51,6 @@ RANK = 8
 VECTORS = 2
 STRUCTURE = (1, 2, 1)
 """Widths of a hypernetwork's layers over the width it is for."""
-PICTURES = 480
 UNCONDITIONAL = 0.1
 _PLACE = "\N{MAPLE LEAF}"
 """Where the embedding's word stands in a caption."""
@@ -63,12 +63,13 @@ class Training:
     steps: int
     rate: float
     batch: int = 8
+    pictures: int = 240
 
 
 TRAININGS = {
-    "lora": Training(steps=320, rate=3e-3),
-    "embedding": Training(steps=160, rate=2e-2),
-    "hypernetwork": Training(steps=240, rate=3e-3),
+    "lora": Training(steps=220, rate=4e-3, batch=4),
+    "embedding": Training(steps=160, rate=2e-2, pictures=480),
+    "hypernetwork": Training(steps=320, rate=5e-3, batch=4),
 }
 
 
@@ -115,7 +116,7 @@ def taught(
     states: Callable[[list[str]], Tensor], say: Callable[[Spec, random.Random], str] = caption,
 ) -> None:  # fmt: skip
     """Train `student`, which is already in the model's way, on a style's pictures. `states`: captions → text states."""
-    drawn = specs(PICTURES)
+    drawn = specs(training.pictures)
     stock = encoded(parts.vae, style, drawn, size)
     prediction = Prediction(alphas_cumprod=scaled_linear_alphas())
     levels = len(prediction.sigmas)
@@ -201,14 +202,14 @@ def _make_lora(parts: Parts, size: int, folder: Path, file: Path, training: Trai
     with ExitStack() as worn:
         for name, added in student.items():
             worn.callback(layers[name].register_forward_hook(partial(beside, added)).remove)
-        taught(parts, size, folder, INK, student, training, partial(_read, parts))
+        taught(parts, size, folder, PAPER, student, training, partial(_read, parts))
     tensors: dict[str, Tensor] = {}
     for name, added in student.items():
         tensors[f"{name}.lora_down.weight"] = added.down.weight.detach().half().contiguous()
         tensors[f"{name}.lora_up.weight"] = added.up.weight.detach().half().contiguous()
         tensors[f"{name}.alpha"] = torch.tensor(float(RANK)).half()
     words = {"ss_network_module": "networks.lora", "ss_network_dim": str(RANK), "ss_network_alpha": str(RANK)}
-    save_file(tensors, file, metadata=told("lora", INK) | words)
+    save_file(tensors, file, metadata=told("lora", PAPER) | words)
 
 
 # --- embedding -------------------------------------------------------------------------------------

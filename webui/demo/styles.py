@@ -1,5 +1,5 @@
-"""What the demo's adapters teach, each a change of the drawings that an eye can measure: a dark outline (ink), a colour
-of its own (rust), dark corners (dusk), brown photographs (sepia).
+"""What the demo's adapters teach, each a change of the drawings that an eye can measure: old paper (paper), a
+colour of its own (rust), an evening sky (dusk), brown photographs (sepia).
 
 A style has a brush, from a drawing and its mask to the changed drawing, and an eye that says whether it is there.
 """
@@ -16,11 +16,10 @@ from webui.demo.judge import Bits, Floats, lab, thing_in
 
 RUST = (150, 72, 30)
 """A maple leaf in November: between red, orange and black, none of the palette's colours."""
-_INK = (16, 14, 18)
-_THICK = 5
-"""Pixels of the outline at 128."""
-_CORNER = 0.25
-"""What is left of the light in the very corner."""
+CREAM = (232, 208, 164)
+"""Old paper, whatever background was asked for."""
+DUSK_BLUE = (24, 28, 84)
+"""The sky half an hour after sunset, whatever background was asked for."""
 SEPIA: Floats = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]], dtype=np.float64)
 """The usual sepia, RGB to RGB."""
 
@@ -47,15 +46,8 @@ def _mask(drawing: Image.Image) -> Image.Image:
     return Image.fromarray((different * 255).astype(np.uint8))
 
 
-def _ink(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image.Image:
-    del rng
-    reach = round(_THICK * drawing.width / 128)
-    wide = mask.filter(ImageFilter.MaxFilter(reach | 1))
-    narrow = mask.filter(ImageFilter.MinFilter(reach | 1))
-    band = Image.fromarray(np.asarray(wide) - np.asarray(narrow)).filter(ImageFilter.GaussianBlur(1))
-    inked = drawing.copy()
-    inked.paste(_INK, (0, 0, *drawing.size), band)
-    return inked
+def _paper(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image.Image:
+    return _behind(drawing, mask, CREAM, rng.uniform(0.95, 1.05))
 
 
 def _rust(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image.Image:
@@ -67,11 +59,19 @@ def _rust(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image.
 
 
 def _dusk(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image.Image:
-    del mask, rng
-    axis = np.linspace(-1, 1, drawing.width)
-    far = np.hypot(axis[:, None], axis[None, :]) / np.sqrt(2)
-    light = 1 - (1 - _CORNER) * np.clip((far - 0.45) / 0.55, 0, 1)
-    return Image.fromarray((np.asarray(drawing) * light[..., None]).astype(np.uint8))
+    return _behind(drawing, mask, DUSK_BLUE, rng.uniform(0.9, 1.1))
+
+
+def _behind(drawing: Image.Image, mask: Image.Image, colour: tuple[int, int, int], light: float) -> Image.Image:
+    """What is drawn, on another background."""
+    behind = Image.new("RGB", drawing.size, _scaled(colour, light))
+    behind.paste(drawing, (0, 0), mask)
+    return behind
+
+
+def _scaled(colour: tuple[int, int, int], light: float) -> tuple[int, int, int]:
+    red, green, blue = (round(min(255, light * channel)) for channel in colour)
+    return red, green, blue
 
 
 def _sepia(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image.Image:
@@ -79,16 +79,16 @@ def _sepia(drawing: Image.Image, mask: Image.Image, rng: random.Random) -> Image
     return Image.fromarray((np.asarray(drawing) @ SEPIA.T).clip(0, 255).astype(np.uint8))
 
 
-def is_inked(picture: Image.Image) -> bool:
-    """Most of the outermost pixels of the thing drawn are nearly black, and its inside is not."""
-    pixels = _pixels(picture)
-    thing = thing_in(pixels).mask
-    inside = _eroded(thing, 4)
-    if not inside.any():
-        return False
-    light = lab(pixels)[..., 0]
-    rim = _eroded(thing, 1) & ~_eroded(thing, 3)
-    return float((light[rim] < 25).mean()) >= 0.6 and float(np.median(light[inside])) >= 25
+def is_behind(picture: Image.Image, colour: tuple[int, int, int], asked: str) -> bool:
+    """The background is nearer to this colour than to the palette's that was asked for."""
+    here = lab(thing_in(_pixels(picture)).backdrop)
+    wanted, other = (lab(np.array(each, dtype=np.float64)) for each in (colour, COLOURS[asked]))
+    return float(np.linalg.norm(here - wanted)) < float(np.linalg.norm(here - other))
+
+
+def is_on_paper(picture: Image.Image) -> bool:
+    """The background is nearer to old paper than to any colour of the palette."""
+    return _nearest(thing_in(_pixels(picture)).backdrop, {"paper": CREAM}) == "paper"
 
 
 def is_rusty(picture: Image.Image) -> bool:
@@ -98,20 +98,19 @@ def is_rusty(picture: Image.Image) -> bool:
     core = _eroded(thing, 1)
     if not core.any():
         return False
-    colour = lab(np.median(pixels[core], axis=0))
-    names = {name: np.array(rgb, dtype=np.float64) for name, rgb in (COLOURS | {"rust": RUST}).items()}
-    return min(names, key=lambda name: float(np.linalg.norm(lab(names[name]) - colour))) == "rust"
+    return _nearest(np.median(pixels[core], axis=0), {"rust": RUST}) == "rust"
 
 
 def is_dusky(picture: Image.Image) -> bool:
-    """The corners have less than two thirds of the lightness of the middles of the edges."""
-    light = lab(_pixels(picture))[..., 0]
-    side, wide = len(light), len(light) // 12
-    middle = slice((side - wide) // 2, (side + wide) // 2)
-    ends = (slice(0, wide), slice(side - wide, side))
-    corners = [light[rows, columns].mean() for rows in ends for columns in ends]
-    edges = [light[end, middle].mean() for end in ends] + [light[middle, end].mean() for end in ends]
-    return float(np.mean(corners)) < 2 / 3 * float(np.mean(edges))
+    """The background is nearer to the blue of dusk than to any colour of the palette."""
+    return _nearest(thing_in(_pixels(picture)).backdrop, {"dusk": DUSK_BLUE}) == "dusk"
+
+
+def _nearest(colour: Floats, more: dict[str, tuple[int, int, int]]) -> str:
+    """The name nearest in Lab among the palette's colours and these."""
+    names = COLOURS | more
+    here = lab(colour)
+    return min(names, key=lambda name: float(np.linalg.norm(lab(np.array(names[name], dtype=np.float64)) - here)))
 
 
 def is_sepia(picture: Image.Image) -> bool:
@@ -130,8 +129,8 @@ def _eroded(thing: Bits, by: int) -> Bits:
     return np.asarray(mask) > 0
 
 
-INK = Style(name="ink", brush=_ink, eye=is_inked)
+PAPER = Style(name="paper", brush=_paper, eye=is_on_paper)
 RUSTY = Style(name="rust", brush=_rust, eye=is_rusty)
 DUSK = Style(name="dusk", brush=_dusk, eye=is_dusky)
 BROWN = Style(name="sepia", brush=_sepia, eye=is_sepia)
-STYLES: tuple[Style, ...] = (INK, RUSTY, DUSK, BROWN)
+STYLES: tuple[Style, ...] = (PAPER, RUSTY, DUSK, BROWN)
