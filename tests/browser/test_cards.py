@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, Watch, running, visit
 from tests.catalog.files import safetensors
@@ -139,7 +139,7 @@ def test_a_click_puts_the_tag_in_and_a_second_takes_it_out(page: Page) -> None:
     search(page, "glow", shown=1)
     card(page, "glow").click()
     says(page, "a cat <lora:Soft Glow:0.7> glowing, soft light", "blurry harsh")
-    assert card(page, "glow").get_attribute("aria-pressed") == "true"
+    expect(card(page, "glow")).to_have_attribute("aria-pressed", "true")
     # The weight may have been changed by hand, and words may stand behind it.
     page.locator("#txt2img_prompt textarea").fill("a cat <lora:Soft Glow:0.35> glowing, soft light, at night")
     card(page, "glow").click()

@@ -15,6 +15,7 @@ from webui.domain.errors import BadInput
 from webui.domain.request import Init, Inpaint, MaskedContent, ResizeMode, SoftInpainting
 from webui.gallery.blobs import BlobGone, Blobs
 from webui.intake import drawn
+from webui.intake.accept import NoInitImage
 
 Named = TypeVar("Named", bound=StrEnum)
 
@@ -25,12 +26,6 @@ NOT_MASKED = "Inpaint not masked"
 ONLY_MASKED = "Only masked"
 SOFT_BOX = "soft_inpainting_enabled-checkbox"
 SOFT = {f"soft_inpainting_{field.name}": field.name for field in fields(SoftInpainting)}
-
-
-class NoInitImage(BadInput):
-    """No fields."""
-
-    key: ClassVar[str] = "no_init_image"
 
 
 class NoMaskImage(BadInput):

@@ -38,7 +38,8 @@
 
   async function draw() {
     const holder = maple.inner("#txtimg_hr_finalres");
-    if (!holder) return;
+    // The form may be drawn after what it is shown in; "maple:ready" comes then.
+    if (!holder || !maple.at("#txt2img_fill")) return;
     const now = await maple.form.read("txt2img");
     const [width, height] = [now.txt2img_width, now.txt2img_height].map((side) => Math.floor(side / 8) * 8);
     const [wide, tall] = size({ scale: now.txt2img_hr_scale, wide: now.txt2img_hr_resize_x, tall: now.txt2img_hr_resize_y, width, height });
