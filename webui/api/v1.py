@@ -161,6 +161,7 @@ class Generation(BaseModel):
     seed_resize_width: int = 0
     seed_resize_height: int = 0
     tiling: bool = False
+    networks: bool = True
     init: InitPictures | None = None
     hires: HiresPass | None = None
     refiner: RefinerStage | None = None
