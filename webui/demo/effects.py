@@ -22,7 +22,7 @@ from webui.demo import adapters
 from webui.demo.drawings import plain_caption
 from webui.demo.judge import Asked, held_back, nearest_colour, thing_in
 from webui.demo.styles import CREAM, DUSK_BLUE, is_behind, is_rusty, is_sepia
-from webui.domain import Artifact, GenerationRequest, Hires, Init, Inpaint, Progress, Wish
+from webui.domain import GenerationRequest, Hires, Init, Inpaint
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.settings import Settings, flat
@@ -305,33 +305,6 @@ def table(found: Sequence[Found]) -> str:
 # --- a place to work in --------------------------------------------------------------------------
 
 
-class _Keeps:
-    """A Reporter that keeps pictures and wants nothing else."""
-
-    def __init__(self) -> None:
-        self.artifacts: list[Artifact] = []
-
-    def report(self, progress: Progress) -> None: ...
-
-    def preview_wanted(self, step: int) -> bool:
-        return False
-
-    def preview(self, picture: bytes, media_type: str) -> None: ...
-
-    def artifact(self, artifact: Artifact) -> None:
-        self.artifacts.append(artifact)
-
-    def note(self, key: str, **fields: Any) -> None: ...
-
-    def finished(self) -> tuple[Artifact, ...]:
-        return ()
-
-    def wish(self) -> Wish:
-        return Wish.NONE
-
-    def served(self, wish: Wish) -> None: ...
-
-
 @contextmanager
 def studio(checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: float = 5.0) -> Iterator[Studio]:
     """Everything that is needed to make pictures with one checkpoint, in a folder that goes away."""
@@ -346,7 +319,7 @@ def studio(checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: flo
         bench = generate.open_bench(catalog=catalog, gallery=gallery, hooks=Hooks(), flags=flags)
 
         def make(request: GenerationRequest) -> list[Image.Image]:
-            keeps = _Keeps()
+            keeps = generate.Listener()
             generate.run(request, settings=flat(Settings()), reporter=keeps, bench=bench)
             return [_read(root / one.path) for one in keeps.artifacts if not one.grid]
 

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
-from webui.domain import Progress, Reporter
+from webui.domain import Artifact, Progress, Reporter, Wish
 
 
 class Meter:
@@ -41,3 +42,30 @@ class Meter:
     def _tell(self, progress: Progress) -> None:
         self._now = progress
         self._reporter.report(progress)
+
+
+class Listener:
+    """A Reporter for runs without a queue: it keeps the pictures and wants nothing else."""
+
+    def __init__(self) -> None:
+        self.artifacts: list[Artifact] = []
+
+    def report(self, progress: Progress) -> None: ...
+
+    def preview_wanted(self, step: int) -> bool:
+        return False
+
+    def preview(self, picture: bytes, media_type: str) -> None: ...
+
+    def artifact(self, artifact: Artifact) -> None:
+        self.artifacts.append(artifact)
+
+    def note(self, key: str, **fields: Any) -> None: ...
+
+    def finished(self) -> tuple[Artifact, ...]:
+        return ()
+
+    def wish(self) -> Wish:
+        return Wish.NONE
+
+    def served(self, wish: Wish) -> None: ...

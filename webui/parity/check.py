@@ -16,7 +16,7 @@ from PIL import Image
 
 from webui import generate
 from webui.catalog import Catalog, folders_from
-from webui.domain import Artifact, GenerationRequest, Plan, Progress, Wish
+from webui.domain import Artifact, GenerationRequest, Plan
 from webui.domain.errors import BrokenFile, MapleError
 from webui.engine.conditioning import BatchConditioning
 from webui.engine.noise import NoiseStream
@@ -112,33 +112,6 @@ class Witness:
         self.latents.append(latent.float().cpu().numpy())
 
 
-class Listener:
-    """A Reporter that wants nothing but the pictures."""
-
-    def __init__(self) -> None:
-        self.artifacts: list[Artifact] = []
-
-    def report(self, progress: Progress) -> None: ...
-
-    def preview_wanted(self, step: int) -> bool:
-        return False
-
-    def preview(self, picture: bytes, media_type: str) -> None: ...
-
-    def artifact(self, artifact: Artifact) -> None:
-        self.artifacts.append(artifact)
-
-    def note(self, key: str, **fields: Any) -> None: ...
-
-    def finished(self) -> tuple[Artifact, ...]:
-        return ()
-
-    def wish(self) -> Wish:
-        return Wish.NONE
-
-    def served(self, wish: Wish) -> None: ...
-
-
 def check(cases: Sequence[Case], folder: Path, *, say: Callable[[str], None] = lambda _key: None) -> Iterator[Outcome]:
     """The outcome of every case, one after the other. Raises as `ready` does."""
     with ready(cases, folder, say=say) as make:
@@ -190,7 +163,7 @@ def _outcome(case: Case, bench: generate.Bench, witness: Witness, folder: Path) 
         return Outcome(name=case.name, needs=case.needs)
     began = time.perf_counter()
     settings = overlay(Settings(), {**case.settings, "sd_model_checkpoint": f"{NAME}.safetensors"})
-    listener = Listener()
+    listener = generate.Listener()
     try:
         request = with_pictures(case, bench)
         generate.run(request, settings=flat(settings), reporter=listener, bench=bench)
