@@ -1,8 +1,15 @@
 """A course that was stopped and resumed is the course that ran through."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -96,3 +103,41 @@ def test_two_processes_end_with_the_same_weights(tmp_path: Path):
 
 def test_blocks_cover_everything_once():
     assert [n for part in blocks(10, 4) for n in range(10)[part]] == list(range(10))
+
+
+ORPHANS = """
+import os, sys, time
+from pathlib import Path
+from webui.demo.course import together
+
+def work(folder, peers):
+    Path(folder, str(peers.rank)).write_text(str(os.getpid()))
+    time.sleep(120)
+
+if __name__ == "__main__":
+    together(work, sys.argv[1], processes=2)
+"""
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or os.name == "nt", reason="a card trains in one process; no fork")
+def test_a_killed_training_takes_its_workers_along(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(ORPHANS)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    # In the background of a shell SIGINT is ignored, which is what torch would send them.
+    ignoring = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
+    leader = subprocess.Popen([sys.executable, script, tmp_path], env=environment, preexec_fn=ignoring)
+    try:
+        told = [tmp_path / "0", tmp_path / "1"]
+        wait_for(lambda: all(path.is_file() and path.read_text() for path in told))
+    finally:
+        leader.kill()
+        leader.wait()
+    wait_for(lambda: not any(psutil.pid_exists(int(path.read_text())) for path in told))
+
+
+def wait_for(fact: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -9,8 +9,12 @@ course by averaging their gradients; on small models that uses the cores better 
 # pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportCallIssue=false
 
 import json
+import multiprocessing
+import multiprocessing.connection
+import os
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -217,12 +221,26 @@ def together(work: Callable[..., None], *args: Any, processes: int) -> None:
 
 
 def _join(rank: int, count: int, meeting: str, work: Callable[..., None], args: tuple[Any, ...]) -> None:
+    _end_with_parent()
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=count)
     try:
         work(*args, peers=Peers(rank=rank, count=count))
     finally:
         dist.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """A training that is killed takes its workers along: one that went on would write over the next one's state."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:
