@@ -12,6 +12,8 @@ NAMES = [
     "prompt_nested", "prompt_weights", "prompt_160", "batch4_matrix", "tiling", "seedresize",
     "i2i_fill", "i2i_unipc8", "inp_whole_fill", "inp_masked_original",
 ]  # fmt: skip
+ON_DEMAND = {"smp_lms", "smp_dpmfast", "prompt_weights", "i2i_fill"}
+"""Left to `python -m webui.parity`: each has a near neighbour above, and the suite has a quarter of an hour."""
 DATA_ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.parity, pytest.mark.timeout(900)]
@@ -36,9 +38,10 @@ def make(cases: dict[str, Any]) -> Iterator[Callable[[Any], Any]]:
 def test_every_shipped_case_is_checked_here(cases: dict[str, Any]):
     assert list(cases) == NAMES
     assert not any(case.needs for case in cases.values())
+    assert set(NAMES) >= ON_DEMAND
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ON_DEMAND])
 def test_a1111s_picture_comes_out_again(name: str, cases: dict[str, Any], make: Callable[[Any], Any]):
     outcome = make(cases[name])
     assert outcome.latent is not None and outcome.noise is not None
