@@ -204,7 +204,7 @@ LABELS: dict[str, str] = {
     "VAE type for decode": "解码所用的 VAE 类型",
     "how pictures become latents in img2img, hires fix and inpainting; TAESD: small, fast, less exact": "图生图、高分辨率修复和局部重绘中图片转为潜变量的方式；TAESD 小而快，但不够精确",
     "how latents become pictures; TAESD: small, fast, less exact": "潜变量转为图片的方式；TAESD 小而快，但不够精确",
-    "Models": "模型",
+    "Models": "模型管理",
     "Convert a model": "转换模型格式",
     "Kind": "种类",
     "Model": "模型",

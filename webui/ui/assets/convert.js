@@ -32,7 +32,7 @@
         maple.make("input", { id: "convert_name", type: "text", spellcheck: false })),
       check("drop_ema", "Leave out EMA weights"), check("overwrite", "Replace an existing file"),
       maple.make("div", { class: "convert-buttons" },
-        maple.make("button", { id: "convert_start", class: "maple-button", type: "button", text: "Convert", onclick: start }),
+        maple.make("button", { id: "convert_start", class: "maple-button primary", type: "button", text: "Convert", onclick: start }),
         maple.make("button", { id: "convert_stop", class: "maple-button", type: "button", text: "Interrupt", hidden: true, onclick: stop }),
         maple.make("button", { id: "convert_refresh", class: "maple-plain", type: "button", text: "🔄", title: "Refresh the list", onclick: () => maple.attempt(refresh) })),
       maple.make("progress", { id: "convert_progress", max: 1, value: 0, hidden: true }),
