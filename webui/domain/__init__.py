@@ -5,11 +5,12 @@ names it and export it here when more than one room speaks of it.
 """
 
 from webui.domain.control import Control
+from webui.domain.controlnet import ControlHires, ControlMode, ControlResize, ControlUnit
 from webui.domain.convert import ConvertRequest
 from webui.domain.extras import ExtrasRequest
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
-from webui.domain.plan import Enlarge, Pass, Picture, Plan, Stage
+from webui.domain.plan import Enlarge, Pass, Picture, Plan, PlannedControl, Stage
 from webui.domain.progress import Progress, Reporter, ShuttingDown, Wish
 from webui.domain.registry import Registry
 from webui.domain.request import (
@@ -30,6 +31,10 @@ from webui.domain.series import Series, Turn
 __all__ = [
     "Artifact",
     "Control",
+    "ControlHires",
+    "ControlMode",
+    "ControlResize",
+    "ControlUnit",
     "ConvertRequest",
     "Enlarge",
     "ExtrasRequest",
@@ -48,6 +53,7 @@ __all__ = [
     "Pass",
     "Picture",
     "Plan",
+    "PlannedControl",
     "Progress",
     "Refiner",
     "Registry",

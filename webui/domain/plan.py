@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from webui.domain.controlnet import ControlUnit
 from webui.domain.model import ModelRecord
 from webui.domain.request import GenerationRequest, Init, NoiseSource
 
@@ -71,6 +72,19 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedControl:
+    """A ControlNet unit resolved."""
+
+    number: int
+    """Its place among the page's units, from 0; infotext names it so."""
+    unit: ControlUnit
+    detector: str
+    """The preprocessor's canonical name (`catalog.detectors`)."""
+    model: ModelRecord | None = None
+    """None where the preprocessor guides without a network (reference-only)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Pictures in order, cut into batches of `batch_size`; every batch goes through every pass."""
 
@@ -78,5 +92,6 @@ class Plan:
     pictures: tuple[Picture, ...]
     passes: tuple[Pass, ...]
     batch_size: int = 1
+    controls: tuple[PlannedControl, ...] = ()
     notes: tuple[tuple[str, dict[str, Any]], ...] = ()
     """What the person should know, keys into words with fields: a missing VAE, a size rounded, ..."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from webui.domain.controlnet import ControlUnit
+
 
 class NoiseSource(StrEnum):
     """Where starting noise comes from (A1111's randn_source)."""
@@ -167,6 +169,8 @@ class GenerationRequest:
     """None: from noise alone (txt2img)."""
     hires: Hires | None = None
     refiner: Refiner | None = None
+    controls: tuple[ControlUnit, ...] = ()
+    """ControlNet units that are switched on, in order."""
     options: SamplerOptions = field(default_factory=SamplerOptions)
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings for this run alone, by our dotted key (`engine.noise_source`)."""
