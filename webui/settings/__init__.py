@@ -1,7 +1,7 @@
 """Every setting, typed, declared once; loaded, migrated, saved. May import the standard library and `domain`.
 
-Add a setting: one line in `groups.py` (`name: Annotated[type, Control("English label", …)] = default`), its Chinese
-label and info in `webui/words/labels.py`, and the feature that reads it. The Settings tab, config.json,
+Add a setting: one line in its group in `groups/` (`name: Annotated[type, Control("English label", …)] = default`), its
+Chinese label and info in `webui/words/labels.py`, and the feature that reads it. The Settings tab, config.json,
 `/sdapi/v1/options` and overrides come from that line. `declared.py` turns the lines into a table and checks values,
 `store.py` keeps config.json, `flags.py` is the command line.
 """

@@ -1,4 +1,4 @@
-"""The declarations of `groups.py` as a table, and the checks every value passes."""
+"""The declarations of `groups` as a table, and the checks every value passes."""
 
 import math
 import re
