@@ -76,6 +76,11 @@ A1111_DEFAULTS = {
     "extra_networks_card_show_desc": True, "extra_networks_card_order_field": "Path",
     "extra_networks_card_order": "Ascending", "extra_networks_tree_view_style": "Dirs",
     "extra_networks_tree_view_default_enabled": True, "extra_networks_tree_view_default_width": 180,
+    # sd-webui-controlnet 1.1.455's
+    "control_net_unit_count": 3, "control_net_model_cache_size": 2, "control_net_inpaint_blur_sigma": 7,
+    "control_net_no_detectmap": False, "control_net_detectmap_autosaving": False,
+    "control_net_detectedmap_dir": "detected_maps", "control_net_sync_field_args": True,
+    "controlnet_ignore_noninpaint_mask": False,
 }  # fmt: skip
 OURS = {"sd_model_checkpoint", "quicksettings_list"}  # "" for null; the row of quick settings Chinese users know
 

@@ -15,6 +15,7 @@ SECTIONS = {
     "previews": "Live previews",
     "infotext": "Infotext",
     "networks": "Extra Networks",
+    "control": "ControlNet",
     "page": "User interface",
     "api": "API",
 }

@@ -7,6 +7,8 @@ yet live untouched in `SettingsStore.extras`. Add one: a line in its group; add 
 
 from dataclasses import dataclass, field
 
+from webui.settings.groups.control import ControlNet
+from webui.settings.groups.extensions import Extensions
 from webui.settings.groups.img2img import Img2img
 from webui.settings.groups.infotext import InfotextSettings
 from webui.settings.groups.model import Model, Upscaling
@@ -16,6 +18,8 @@ from webui.settings.groups.sampling import Sampling
 from webui.settings.groups.saving import Paths, Saving
 
 __all__ = [
+    "ControlNet",
+    "Extensions",
     "Img2img",
     "InfotextSettings",
     "Model",
@@ -43,4 +47,6 @@ class Settings:
     previews: Previews = field(default_factory=Previews)
     infotext: InfotextSettings = field(default_factory=InfotextSettings)
     networks: Networks = field(default_factory=Networks)
+    control: ControlNet = field(default_factory=ControlNet)
     page: Page = field(default_factory=Page)
+    extensions: Extensions = field(default_factory=Extensions)
