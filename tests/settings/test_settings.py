@@ -75,6 +75,7 @@ A1111_DEFAULTS = {
     "extra_networks_card_width": 0, "extra_networks_card_height": 0, "extra_networks_card_text_scale": 1.0,
     "extra_networks_card_show_desc": True, "extra_networks_card_order_field": "Path",
     "extra_networks_card_order": "Ascending", "extra_networks_tree_view_style": "Dirs",
+    "disabled_extensions": (), "disable_all_extensions": "none",
     "extra_networks_tree_view_default_enabled": True, "extra_networks_tree_view_default_width": 180,
     # sd-webui-controlnet 1.1.455's
     "control_net_unit_count": 3, "control_net_model_cache_size": 2, "control_net_inpaint_blur_sigma": 7,

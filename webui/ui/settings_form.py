@@ -17,6 +17,7 @@ SECTIONS = {
     "networks": "Extra Networks",
     "control": "ControlNet",
     "page": "User interface",
+    "extensions": "Extensions",
     "api": "API",
 }
 """Section labels by group; a group without one is shown under its own name."""

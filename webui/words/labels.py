@@ -404,6 +404,12 @@ LABELS: dict[str, str] = {
     "Dirs": "按钮",
     "Show the Extra Networks directory view by default": "默认显示文件夹",
     "Default width for the Extra Networks directory tree view": "文件夹树默认宽度",
+    # settings: extensions
+    "Extensions that are turned off": "已停用的扩展",
+    "Extensions turned on that are off by themselves": "手动启用的默认关闭扩展",
+    "names of folders in extensions/": "extensions/ 中的文件夹名",
+    "Disable all extensions": "停用扩展",
+    "extra: all but those that come with Maple": "none 不停用；extra 只保留 Maple 自带的扩展；all 全部停用",
     # settings: img2img
     "Save init images when using img2img": "图生图时保存输入图像",
     'When using "Save" button, only save a single selected image': "使用“保存”按钮时，只保存选中的那一张",
