@@ -36,6 +36,7 @@ from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, StyleBook
 from webui.jobs import Change, Jobs, Kind, Threads
+from webui.plugins import Plugins
 from webui.services import Services
 from webui.settings import SettingsStore, declared
 from webui.settings.flags import Flags, console_language
@@ -62,7 +63,9 @@ def data_root(flags: Flags) -> Path:
 
 
 def build(flags: Flags, hooks: Hooks | None = None) -> Services:
-    """All parts of one server. Nothing runs yet; no weight is read and torch is not imported."""
+    """All parts of one server, its extensions subscribed to `hooks`. Nothing runs yet; no weight is read, no
+    extension's module and no torch is imported.
+    """
     root = data_root(flags)
     root.mkdir(parents=True, exist_ok=True)
     hooks = hooks or Hooks()
@@ -73,6 +76,7 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
     )
     for key, fields in settings.notes:
         log.warning("%s", say(key, console_language(flags, env=os.environ), **fields))
+    plugins = Plugins.load(flags, settings.current, root, hooks)
     home = a1111_home_from(flags)
     folders = folders_from(flags, root)
     make_folders(folders)
@@ -98,7 +102,7 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
         jobs.subscribe(tell)
     return Services(
         flags=flags, settings=settings, catalog=catalog, cards=cards, gallery=gallery, styles=styles, intake=intake,
-        jobs=jobs, hooks=hooks,
+        jobs=jobs, hooks=hooks, plugins=plugins,
     )  # fmt: skip
 
 

@@ -145,4 +145,6 @@ class Hooks:
     @staticmethod
     def _call(implementation: Any, arguments: dict[str, Any]) -> Any:
         function: Callable[..., Any] = implementation.function
+        if getattr(function, "takes_all", False):  # it is imported when first called, and chooses then
+            return function(**arguments)
         return function(*(arguments[name] for name in implementation.argnames))

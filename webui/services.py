@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webui.catalog import Catalog
 from webui.catalog.cards import Cards
@@ -19,6 +19,9 @@ from webui.jobs import Jobs
 from webui.jobs.wire import NotStorable, pack
 from webui.settings import SettingsStore, flat
 from webui.settings.flags import Flags
+
+if TYPE_CHECKING:
+    from webui.plugins import Plugins
 
 REMEMBERED = 500
 """Jobs, newest first, whose init images are kept whatever their age, so that they can be made again."""
@@ -37,6 +40,8 @@ class Services:
     intake: Intake
     jobs: Jobs
     hooks: Hooks
+    plugins: "Plugins | None" = None
+    """The extensions of this server; None where it was put together without them."""
     lora_hashes: LoraHashes = field(default_factory=LoraHashes)
     engine_memory: Callable[[], dict[str, Any] | None] = lambda: None
     """Bytes of the graphics card by A1111's names, or None: no card, or the engine is not loaded yet."""

@@ -14,6 +14,9 @@ FILE = "extension.toml"
 API = 1
 """The version of hooks and manifest that this server speaks; an extension names the one it was written for."""
 HOOKS = frozenset(name for name in vars(Specs) if not name.startswith("_"))
+HEAD = (
+    "name", "version", "api", "title", "title_zh", "about", "about_zh", "author", "homepage", "licence", "on", "after",
+)  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -64,10 +67,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _manifest(told: Mapping[str, Any], folder: Path) -> Manifest:
     _only(told, {"extension", "hooks", "page"}, "")
     head = _table(told, "extension")
-    known = {
-        "name", "version", "api", "title", "title_zh", "about", "about_zh", "author", "homepage", "licence", "on", "after",
-    }  # fmt: skip
-    _only(head, known, "extension.")
+    _only(head, set(HEAD), "extension.")
     if (api := head.get("api")) != API:
         raise ValueError(f"extension.api is {api!r}, this server speaks {API}")
     name = _text(head, "name", folder.name)

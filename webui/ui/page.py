@@ -4,13 +4,17 @@ Gradio's own `head=` is carried out by its scripts after the page has loaded, to
 and for extensions that wait for DOMContentLoaded. So the HTML is changed on its way out.
 """
 
+import contextlib
 import gzip
 import hashlib
+import html
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
@@ -49,6 +53,8 @@ SCRIPTS = (
     "settings.js",
 )
 STYLES = ("page.css", "canvas.css", "img2img.css", "cards.css", "differences.css", "convert.css")
+BROUGHT = "extensions"
+"""Where extensions' scripts and styles stand among the assets."""
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
 FONTS = ["ui-sans-serif", "system-ui", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "sans-serif"]
 MONO = ["ui-monospace", "Consolas", "monospace"]
@@ -66,7 +72,7 @@ class Asset:
 
     @property
     def address(self) -> str:
-        return f"internal/assets/{self.name}?v={self.hash}"
+        return f"internal/assets/{quote(self.name)}?v={self.hash}"
 
 
 def _asset(name: str, body: bytes) -> Asset:
@@ -95,8 +101,23 @@ def words_script() -> str:
     return f"window.maple = window.maple || {{}};\nmaple.words = {body};\n"
 
 
+def brought(files: Iterable[tuple[str, Path]]) -> dict[str, Asset]:
+    """What extensions bring along: (name, file) as `Plugins.scripts` and `.styles` give them. One that has gone since
+    the start is left out.
+    """
+    found: dict[str, Asset] = {}
+    for name, file in files:
+        with contextlib.suppress(OSError):
+            found[f"{BROUGHT}/{name}"] = _asset(f"{BROUGHT}/{name}", file.read_bytes())
+    return found
+
+
 def head(found: Mapping[str, Asset], boot: Mapping[str, Any]) -> bytes:
     """The tags that go right after <head>. `boot` is what the scripts must know before the first request."""
+
+    def of_extensions(ending: str) -> list[str]:
+        return [name for name in found if name.startswith(f"{BROUGHT}/") and name.endswith(ending)]
+
     facts = json.dumps(boot, ensure_ascii=False).replace("<", "\\u003c")
     tags = [
         '<meta charset="utf-8">',
@@ -104,7 +125,9 @@ def head(found: Mapping[str, Asset], boot: Mapping[str, Any]) -> bytes:
         f"<script>window.maple = {{boot: {facts}}};</script>",
         *(f'<script src="{found[name].address}"></script>' for name in FIRST),
         *(f'<link rel="stylesheet" href="{found[name].address}">' for name in STYLES),
+        *(f'<link rel="stylesheet" href="{html.escape(found[name].address)}">' for name in of_extensions(".css")),
         *(f'<script defer src="{found[name].address}"></script>' for name in SCRIPTS),
+        *(f'<script defer src="{html.escape(found[name].address)}"></script>' for name in of_extensions(".js")),
     ]
     return "\n".join(tags).encode()
 
@@ -113,7 +136,7 @@ def asset_routes(found: Mapping[str, Asset]) -> APIRouter:
     """GET /internal/assets/{name}: kept by browsers for good, because a changed file has another address."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/internal/assets/{name}")
+    @router.get("/internal/assets/{name:path}")
     def asset(name: str, request: Request) -> Response:
         file = found.get(name)
         if file is None:
@@ -199,6 +222,8 @@ def _is_card(meta: bytes) -> bool:
 def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     """Put the page at / of `app`. Call it after all other routes: a mount at the root swallows what comes later."""
     found = assets()
+    if services.plugins is not None:
+        found |= brought((*services.plugins.styles, *services.plugins.scripts))
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
     app.include_router(converting(services))
