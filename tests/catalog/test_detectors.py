@@ -55,7 +55,7 @@ def test_an_unknown_preprocessor_is_answered_with_the_nearest_names():
     assert "lineart_anime" in caught.value.fields["closest"]
     with pytest.raises(UnknownControlType) as caught:
         control_type("Linart")
-    assert caught.value.fields["closest"] == ["Lineart"]
+    assert caught.value.fields["closest"][0] == "Lineart"
 
 
 def test_a_preprocessor_we_have_not_is_told_apart_from_a_wrong_name():
