@@ -30,6 +30,7 @@ A1111_DEFAULTS = {
     "save_images_before_highres_fix": False, "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8,
     "save_init_img": False, "save_images_before_color_correction": False, "save_mask": False,
     "save_mask_composite": False, "outdir_img2img_samples": "outputs/img2img-images",
+    "outdir_extras_samples": "outputs/extras-images", "use_original_name_batch": True,
     "outdir_img2img_grids": "outputs/img2img-grids", "outdir_init_images": "outputs/init-images",
     "img2img_fix_steps": False, "initial_noise_multiplier": 1.0, "img2img_extra_noise": 0.0,
     "img2img_batch_show_results_limit": 32, "img2img_editor_height": 720, "img2img_inpaint_mask_high_contrast": True,

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtrasRequest:
-    """`images` are blob ids. Either `scale` or `width` and `height` (pixels, both) say the size."""
+    """`images` are blob ids, or absolute paths on the server where its owner named a folder. Either `scale` or `width`
+    and `height` (pixels, both) say the size.
+    """
 
     images: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    """What each result is called, for batches: its source's name without the ending; (): numbered."""
+    output: str = ""
+    """A folder on the server for the results; "": where Extras saves."""
+    shown: int = 10_000
+    """Results handed back; the others are only saved."""
     upscaler: str = "None"
     second_upscaler: str = "None"
     second_visibility: float = 0.0

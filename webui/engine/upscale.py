@@ -37,6 +37,8 @@ class Tiles:
 
 Grow = Callable[[Image.Image], Image.Image]
 """One application of an upscaler; gives the picture back as it is when it cannot enlarge."""
+OnTile = Callable[[int, int], None]
+"""Told how many of how many tiles of one application are done."""
 
 
 def enlarge_latents(row: UpscalerRow, latents: Tensor, *, width: int, height: int) -> Tensor:
@@ -82,11 +84,22 @@ class Upscaler:
         self.scale = descriptor.scale
 
     @torch.no_grad()
-    def grow(self, picture: Image.Image, tiles: Tiles) -> Image.Image:
-        """An RGB picture `scale` times larger, tile by tile, seams blended. Raises OutOfMemory."""
+    def grow(self, picture: Image.Image, tiles: Tiles, *, on_tile: OnTile = lambda _done, _all: None) -> Image.Image:
+        """An RGB picture `scale` times larger, tile by tile, seams blended. `on_tile` is called before each and may
+        raise to end it. Raises OutOfMemory.
+        """
         if tiles.side <= 0 or max(picture.size) <= tiles.side:
+            on_tile(0, 1)
             return self._whole(picture)
-        return joined(picture, tiles, self.scale, self._whole)
+        count = len(places(picture.width, min(tiles.side, picture.width), tiles.overlap))
+        count *= len(places(picture.height, min(tiles.side, picture.height), tiles.overlap))
+        done = iter(range(count))
+
+        def make(tile: Image.Image) -> Image.Image:
+            on_tile(next(done), count)
+            return self._whole(tile)
+
+        return joined(picture, tiles, self.scale, make)
 
     def _whole(self, picture: Image.Image) -> Image.Image:
         # Blue first: A1111 feeds every model so, and pictures made there depend on it.

@@ -188,6 +188,7 @@ LABELS: dict[str, str] = {
     "Output directory for txt2img images": "文生图输出文件夹",
     "Output directory for img2img images": "图生图输出文件夹",
     "Output directory for images from extras tab": "后期处理输出文件夹",
+    "Use original name for output filename during batch process in extras tab": "后期处理批量时沿用原文件名",
     "Output directory for grids; if empty, defaults to two directories below": "网格图输出文件夹；留空则使用下面两个",
     "Output directory for txt2img grids": "文生图网格图输出文件夹",
     "Output directory for img2img grids": "图生图网格图输出文件夹",

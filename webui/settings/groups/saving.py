@@ -96,6 +96,13 @@ class Saving:
     save_mask_composite: Annotated[
         bool, Control("For inpainting, save a masked composite", a1111="save_mask_composite")
     ] = False
+    use_original_name_batch: Annotated[
+        bool,
+        Control(
+            "Use original name for output filename during batch process in extras tab",
+            a1111="use_original_name_batch",
+        ),
+    ] = True
     save_selected_only: Annotated[
         bool, Control('When using "Save" button, only save a single selected image', a1111="save_selected_only")
     ] = True
@@ -151,6 +158,9 @@ class Paths:
     outdir_img2img_samples: Annotated[
         str, Control("Output directory for img2img images", a1111="outdir_img2img_samples", locked=True)
     ] = "outputs/img2img-images"
+    outdir_extras_samples: Annotated[
+        str, Control("Output directory for images from extras tab", a1111="outdir_extras_samples", locked=True)
+    ] = "outputs/extras-images"
     outdir_grids: Annotated[
         str,
         Control(
