@@ -108,6 +108,12 @@ def own_notes(record: ModelRecord) -> Told:
     return _from_notes(_table(_notes_path(record)))
 
 
+def family_of(record: ModelRecord) -> Family:
+    """Which base model a file is for: what the person wrote beside it ("sd version"), else what its header tells."""
+    said = SD_VERSIONS.get(own_notes(record).sd_version) if record.notes is not None else None
+    return said or record.family
+
+
 def write_notes(record: ModelRecord, values: Mapping[str, Any]) -> Path:
     """Put `values` (our names, see KEYS) into `<stem>.json`, in one step; keys it does not know stay as they are.
 

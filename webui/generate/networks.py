@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webui.catalog import Catalog
+from webui.catalog.beside import family_of
 from webui.catalog.lora_hashes import DIGITS, LoraHashes
 from webui.catalog.names import plain
 from webui.domain import Family, ModelKind, ModelRecord
@@ -100,7 +101,7 @@ def _followed(tag: NetworkTag, catalog: Catalog, checkpoint: ModelRecord) -> Net
     unread = UNREAD.get(record.variant.rpartition(" ")[2])
     if unread is not None and kind is ModelKind.LORA:
         return "network_kind_not_yet", {"name": record.stem, "kind": unread}
-    if not fits(record.family, checkpoint.family):
+    if not fits(family_of(record), checkpoint.family):
         return _misfit(record, catalog, checkpoint)
     try:
         return _with_strengths(tag, kind, record)
@@ -109,17 +110,17 @@ def _followed(tag: NetworkTag, catalog: Catalog, checkpoint: ModelRecord) -> Net
 
 
 def fits(family: Family, wanted: Family) -> bool:
-    """Whether an adapter of one family is for models of another. What is not known is tried."""
+    """Whether an adapter for one family is for models of another. What is not known is tried."""
     return Family.UNKNOWN in (family, wanted) or family is wanted
 
 
 def _misfit(record: ModelRecord, catalog: Catalog, checkpoint: ModelRecord) -> Note:
     told = {
-        "name": record.stem, "family": record.family.value, "model": checkpoint.stem,
+        "name": record.stem, "family": family_of(record).value, "model": checkpoint.stem,
         "needed": checkpoint.family.value,
     }  # fmt: skip
-    same = [each.stem for each in catalog.models(record.kind) if each.family is checkpoint.family]
-    models = [each.stem for each in catalog.models(ModelKind.CHECKPOINT) if each.family is record.family]
+    same = [each.stem for each in catalog.models(record.kind) if family_of(each) is checkpoint.family]
+    models = [each.stem for each in catalog.models(ModelKind.CHECKPOINT) if each.family is family_of(record)]
     if same:
         return "network_misfit", told | {"fitting": same[:MOST_NAMED]}
     if models:

@@ -1,14 +1,21 @@
-"""Names in a pasted infotext, looked up among what is here; fulfils `gallery.infotext.Lookup`."""
+"""Names in a pasted infotext, looked up among what is here; fulfils `gallery.infotext.Lookup` and
+`gallery.control_text.ControlNames`.
+"""
 
+import re
 from dataclasses import dataclass, field
 
 from webui.catalog import Catalog
+from webui.catalog.chosen import control_title
+from webui.catalog.detectors import find_detector
 from webui.catalog.lora_hashes import LoraHashes
 from webui.catalog.samplers import SAMPLERS, named_schedule, split_name
 from webui.domain import ModelKind
 from webui.domain.errors import BadInput
 from webui.intake.stylebook import StyleBook
 from webui.prompt.styles import match_styles
+
+LISTED_HASH = re.compile(r"\[([0-9a-fA-F]{8})\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,21 @@ class Names:
         if record is None or record == named:
             return None
         return record.stem if self.catalog.find(ModelKind.LORA, record.stem) == record else record.name
+
+    def detector(self, name: str) -> str | None:
+        """The name of that preprocessor."""
+        try:
+            return find_detector(name).name
+        except BadInput:
+            return None
+
+    def controlnet(self, name: str) -> str | None:
+        """The ControlNet model of that name or hash, as it is listed."""
+        record = self.catalog.find(ModelKind.CONTROLNET, name)
+        hashed = LISTED_HASH.search(name)
+        if record is None and hashed is not None:
+            record = self.catalog.find(ModelKind.CONTROLNET, hashed[1])
+        return control_title(self.catalog, record) if record else None
 
     def styles(self, prompt: str, negative: str) -> tuple[tuple[str, ...], str, str]:
         """Styles contained in both texts, and the texts without them."""
