@@ -4,7 +4,10 @@ English stays in code, infotexts and requests; `ui/assets/language.js` puts the 
 of community localisation files. A test finds a label on the page that is missing here.
 """
 
+from webui.words.pose import LABELS as POSE
+
 LABELS: dict[str, str] = {
+    **POSE,
     # the shell
     "Stable Diffusion checkpoint": "Stable Diffusion 模型",
     "SD VAE": "外挂 VAE 模型",
