@@ -43,6 +43,7 @@ SCRIPTS = (
     "jobs.js",
     "styles.js",
     "canvas.js",
+    "batch.js",
     "img2img.js",
     "cards.js",
     "differences.js",

@@ -17,7 +17,6 @@
   let fromFolder = false;
   let pix2pix = false;
   let scale = 1;
-  let waiting = []; // pictures of a batch
 
   for (const { canvas, draw } of Object.values(MODES)) {
     if (canvas) maple.canvas.standIn(canvas, { draw });
@@ -94,6 +93,8 @@
     return known.get(sum).id;
   }
 
+  maple.upload = send;
+
   /** What Generate sends: the form, what is open, and the ids of the pictures. */
   async function prepare(values) {
     look();
@@ -118,10 +119,8 @@
       if (!String(whole.img2img_batch_input_dir ?? "").trim()) throw new maple.Trouble(maple.say("no_batch_folder"));
       return { ...whole, img2img_batch_source: "folder" };
     }
-    if (!waiting.length) throw new maple.Trouble(maple.say("no_batch_pictures"));
-    const pictures = [];
-    for (const file of waiting) pictures.push({ id: await send(file), name: file.name });
-    return { ...whole, img2img_batch_source: "upload", img2img_batch_pictures: pictures };
+    if (!waiting.files.length) throw new maple.Trouble(maple.say("no_batch_pictures"));
+    return { ...whole, img2img_batch_source: "upload", img2img_batch_pictures: await waiting.sent() };
   }
 
   // --- what arrives from other tabs
@@ -209,44 +208,9 @@
 
   // --- many pictures at once
 
-  function batchZone() {
-    const holder = maple.inner("#img2img_batch_upload");
-    if (!holder) return;
-    const input = maple.make("input", { type: "file", accept: "image/*", multiple: true, class: "out-of-sight", tabIndex: -1, "aria-hidden": "true", onchange: () => { add(input.files); input.value = ""; } });
-    const box = maple.make("div", { class: "batch-zone" }, input,
-      maple.make("button", { type: "button", class: "canvas-empty", onclick: () => input.click() }, maple.make("span", { text: "Drop images here, or click to choose them" })),
-      maple.make("div", { class: "batch-bar" }, maple.make("span", { class: "batch-count", translate: false }),
-        maple.make("button", { type: "button", class: "maple-button", text: "Add images", onclick: () => input.click() }),
-        maple.make("button", { type: "button", class: "maple-button", text: "Remove all", onclick: () => { waiting = []; drawBatch(); } })),
-      maple.make("div", { class: "batch-list" }));
-    for (const type of ["dragenter", "dragover"]) box.addEventListener(type, (event) => { event.preventDefault(); box.classList.add("dropping"); });
-    box.addEventListener("dragleave", (event) => { if (!box.contains(event.relatedTarget)) box.classList.remove("dropping"); });
-    box.addEventListener("drop", (event) => { event.preventDefault(); box.classList.remove("dropping"); add(event.dataTransfer.files); });
-    holder.replaceChildren(box);
-    drawBatch();
-  }
-
-  function add(files) {
-    waiting.push(...[...files].filter((file) => file.type.startsWith("image/") || /\.(avif|tiff?)$/i.test(file.name)));
-    drawBatch();
-  }
-
-  const THUMBNAILS = 60;
-  function drawBatch() {
-    const box = maple.at("#img2img_batch_upload .batch-zone");
-    if (!box) return;
-    box.classList.toggle("filled", waiting.length > 0);
-    maple.at(".batch-count", box).textContent = maple.say("batch_pictures", { count: waiting.length });
-    const list = maple.at(".batch-list", box);
-    for (const image of maple.all("img", list)) URL.revokeObjectURL(image.src);
-    list.replaceChildren(...waiting.slice(0, THUMBNAILS).map((file, n) => maple.make("button", {
-      type: "button", class: "batch-item", title: file.name, translate: false, onclick: () => { waiting.splice(n, 1); drawBatch(); },
-    }, maple.make("img", { src: URL.createObjectURL(file), alt: file.name, loading: "lazy", decoding: "async" }))));
-  }
-  maple.whenSeen("#img2img_batch_upload, #img2img_batch_upload > *", () => { if (!maple.at("#img2img_batch_upload .batch-zone")) batchZone(); });
-  document.addEventListener("maple:language", drawBatch);
+  const waiting = maple.batch("#img2img_batch_upload");
   // Masks for a batch: the inpaint group counts as soon as a folder of masks is named.
   maple.on("input", "#img2img_batch_inpaint_mask_dir", (event) => document.documentElement.classList.toggle("batch-masks", Boolean(event.target.value.trim())));
 
-  maple.tabs[TAB] = { receive, prepare, show, get mode() { look(); return mode; } };
+  maple.tabs[TAB] = { receive, prepare, show, picture: async () => { look(); return editor()?.flat() ?? null; }, get mode() { look(); return mode; } };
 })();
