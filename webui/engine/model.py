@@ -21,6 +21,7 @@ from webui.domain.model import Family, ModelRecord
 from webui.engine import keys, taesd
 from webui.engine import vae as vae_room
 from webui.engine.budget import Need, unet_run, vae_run
+from webui.engine.control.applied import Asked, Guide, residuals
 from webui.engine.device import Precision, free_memory, out_of_memory
 from webui.engine.families import configured
 from webui.engine.families.parts import Framing, Parts
@@ -29,7 +30,7 @@ from webui.engine.patches import Patch
 from webui.engine.placing import HOME, Places, Placing, fitting
 from webui.engine.prediction import Prediction, scaled_linear_alphas, stretched
 from webui.engine.text import EmbeddingVectors, TextEncoder, encode_all
-from webui.engine.types import COND, Call, Encoded, StepContext
+from webui.engine.types import COND, CONTROLS, Call, Encoded, StepContext
 from webui.engine.weights import Weights, open_weights
 from webui.prompt.tokens import ClipTokenizer
 
@@ -175,7 +176,8 @@ class LoadedModel:
             sigma = torch.cat([calls[i].sigma for i in group]).to(self.device, torch.float32)
             states = torch.cat([calls[i].context for i in group]).to(self.device, self.dtype)
             extras = self._extras([calls[i] for i in group])
-            x0 = self.prediction.to_x0(x, self._network(x, sigma, states, extras), sigma)
+            guiding = _guiding([calls[i] for i in group])
+            x0 = self.prediction.to_x0(x, self._network(x, sigma, states, extras, guiding), sigma)
             if self.precision.check_nan and torch.isnan(x0).any():
                 raise NotANumber(where="UNet")
             answers |= zip(group, x0.split([len(calls[i].x) for i in group]), strict=True)
@@ -190,7 +192,9 @@ class LoadedModel:
             raise NoPicture(model=self.record.stem)
         return {name: torch.cat([call.extras[name] for call in calls]).to(self.device) for name in wanted}
 
-    def _network(self, x: Tensor, sigma: Tensor, states: Tensor, extras: Mapping[str, Tensor]) -> Tensor:
+    def _network(
+        self, x: Tensor, sigma: Tensor, states: Tensor, extras: Mapping[str, Tensor], guiding: "_Guiding | None"
+    ) -> Tensor:
         """The UNet's answer fp32, in as many forwards as memory allows."""
         scaled = x * self.prediction.c_in(sigma)[:, None, None, None]
         if CONCAT in extras:
@@ -201,13 +205,13 @@ class LoadedModel:
             most = min(self._most_rows or rows, rows)
             try:
                 parts = [
-                    self.unet(
+                    self._forward(
                         scaled[i : i + most].to(self.dtype),
                         timesteps[i : i + most],
                         states[i : i + most],
-                        added_cond_kwargs=_added(extras, i, i + most, self.dtype),
-                        return_dict=False,
-                    )[0]
+                        _added(extras, i, i + most, self.dtype),
+                        guiding and guiding.of(i, i + most),
+                    )
                     for i in range(0, rows, most)
                 ]
                 return torch.cat(parts).float()
@@ -222,6 +226,22 @@ class LoadedModel:
                     raise failed from error
             torch.cuda.empty_cache()
             self.places.take("unet")
+
+    def _forward(
+        self, x: Tensor, timesteps: Tensor, states: Tensor, added: dict[str, Tensor] | None,
+        guiding: "_Guiding | None",
+    ) -> Tensor:  # fmt: skip
+        """One forward of the UNet, with what control units add inside it."""
+        told: dict[str, Any] = {}
+        if guiding is not None:
+            asked = Asked(
+                x=x, timesteps=timesteps, states=states, added=added, pictures=guiding.pictures,
+                prompted=guiding.prompted,
+            )  # fmt: skip
+            # By turns there is room for one network at a time.
+            found = residuals(guiding.guides, asked, leaves=not self.places.is_whole)
+            told = {} if found is None else found.told()
+        return self.unet(x, timesteps, states, added_cond_kwargs=added, return_dict=False, **told)[0]
 
     def decode(self, latents: Tensor, *, retry: bool = True) -> Tensor:
         """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU. Raises NoVae, NotANumber.
@@ -436,11 +456,33 @@ def _added(extras: Mapping[str, Tensor], begin: int, end: int, dtype: torch.dtyp
     return {"text_embeds": extras["pooled"][begin:end].to(dtype), "time_ids": extras["numbers"][begin:end]}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Guiding:
+    """The control units of a forward and, row by row, which picture it is for and whether its prompt is asked."""
+
+    guides: Sequence[Guide]
+    pictures: Sequence[int]
+    prompted: Sequence[bool]
+
+    def of(self, begin: int, end: int) -> "_Guiding":
+        return _Guiding(self.guides, self.pictures[begin:end], self.prompted[begin:end])
+
+
+def _guiding(calls: Sequence[Call]) -> _Guiding | None:
+    """Of calls that share a forward, and so their units."""
+    guides = calls[0].extras.get(CONTROLS, ())
+    if not guides:
+        return None
+    rows = [(picture, call.role == COND) for call in calls for picture in call.rows]
+    return _Guiding(guides, [picture for picture, _ in rows], [prompted for _, prompted in rows])
+
+
 def _groups(calls: Sequence[Call]) -> list[list[int]]:
-    """Indices of calls that can share a forward: same text length and picture size; cond first in each."""
+    """Indices of calls that can share a forward: same text length, picture size and control units; cond first."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, call in enumerate(calls):
-        groups.setdefault((call.context.shape[1:], call.x.shape[1:]), []).append(i)
+        units = tuple(id(guide) for guide in call.extras.get(CONTROLS, ()))
+        groups.setdefault((call.context.shape[1:], call.x.shape[1:], units), []).append(i)
     return [sorted(group, key=lambda i: calls[i].role != COND) for group in groups.values()]
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 COND = "cond"
 UNCOND = "uncond"
+CONTROLS = "controls"
+"""Of `Call.extras`: the control units that guide it (`control.applied.Guide`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +36,9 @@ class Call:
     `x` (n, channels, height/8, width/8) noisy latents in k-diffusion scale (x0 + sigma * noise); `sigma` (n,);
     `context` (n, tokens, width) text states; `rows`: which pictures of the batch these n rows belong to;
     `weight`: of this part in AND composition; `extras`: what families and controls add. A loaded model reads "pooled"
-    (n, width) and "numbers" (n, k) of SDXL's texts, and "concat" (n, c, height/8, width/8), further channels for the
-    network of an inpainting or pix2pix model, beside x as they are (not scaled with sigma).
+    (n, width) and "numbers" (n, k) of SDXL's texts, "concat" (n, c, height/8, width/8), further channels for the
+    network of an inpainting or pix2pix model, beside x as they are (not scaled with sigma), and "controls", the units
+    that guide it.
     """
 
     role: str
