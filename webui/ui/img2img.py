@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from webui.domain.request import MaskedContent, ResizeMode
-from webui.ui import generation
+from webui.ui import controlnet, generation
 from webui.ui.accordions import accordion, accordions
 from webui.ui.generation import Offered
 from webui.ui.gradio6 import gr
@@ -51,6 +51,7 @@ def _settings(offered: Offered) -> list[Any]:
     denoising = slider("Denoising strength", "img2img_denoising_strength", 0, 1, 0.75, 0.01)
     seeds = generation.seeds(TAB)
     overrides = generation.overrides(TAB)
+    controlnet.units(TAB)
     return [
         *pictures, resize_mode, *inpaint, *sampling, *refiner, *soft, *tiling, *dimensions, *cfg, image_cfg, denoising,
         *seeds, *overrides,

@@ -47,7 +47,7 @@ PLACES: tuple[Place, ...] = (
     ),
     *_places("tabs", "tab_txt2img"),
     *_places("tabs", "tab_img2img"),
-    *_places("tabs", "tab_extras", built=False),
+    *_places("tabs", "tab_extras"),
     *_places("tabs", "tab_pnginfo"),
     *_places("tabs", "tab_modelmerger tab_train", built=False),
     *_places("tabs", "tab_models tab_settings"),
@@ -94,20 +94,22 @@ PLACES: tuple[Place, ...] = (
         " txt2img_column_batch txt2img_batch_count txt2img_batch_size txt2img_cfg_scale txt2img_seed_row"
         " txt2img_seed txt2img_random_seed txt2img_reuse_seed txt2img_subseed_show txt2img_seed_extras"
         " txt2img_subseed txt2img_random_subseed txt2img_reuse_subseed txt2img_subseed_strength"
-        " txt2img_seed_resize_from_w txt2img_seed_resize_from_h txt2img_override_settings",
+        " txt2img_seed_resize_from_w txt2img_seed_resize_from_h txt2img_override_settings"
+        " txt2img_controlnet",
     ),
     *_places("txt2img_settings", "txt2img_script_container script_list", built=False),
     *_places(
         "txt2img_results",
         "txt2img_results_panel txt2img_gallery_container txt2img_gallery image_buttons_txt2img"
         " txt2img_open_folder save_txt2img save_zip_txt2img txt2img_send_to_img2img txt2img_send_to_inpaint"
+        " txt2img_send_to_extras"
         " txt2img_upscale download_files_txt2img txt2img_differences"
         " html_info_txt2img html_log_txt2img"
         " generation_info_txt2img",
     ),
     *_places(
         "txt2img_results",
-        "txt2img_send_to_extras txt2img_generation_info_button",
+        "txt2img_generation_info_button",
         built=False,
     ),
     *_places("tab_img2img", "img2img_toprow img2img_extra_tabs"),
@@ -165,21 +167,51 @@ PLACES: tuple[Place, ...] = (
         " img2img_column_batch img2img_batch_count img2img_batch_size img2img_cfg_scale img2img_image_cfg_scale"
         " img2img_denoising_strength img2img_seed_row img2img_seed img2img_random_seed img2img_reuse_seed"
         " img2img_subseed_show img2img_seed_extras img2img_subseed img2img_random_subseed img2img_reuse_subseed"
-        " img2img_subseed_strength img2img_seed_resize_from_w img2img_seed_resize_from_h img2img_override_settings",
+        " img2img_subseed_strength img2img_seed_resize_from_w img2img_seed_resize_from_h img2img_override_settings"
+        " img2img_controlnet",
     ),
     *_places("img2img_settings", "img2img_script_container", built=False),
     *_places(
         "img2img_results",
         "img2img_results_panel img2img_gallery_container img2img_gallery image_buttons_img2img"
         " img2img_open_folder save_img2img save_zip_img2img img2img_send_to_img2img img2img_send_to_inpaint"
+        " img2img_send_to_extras"
         " download_files_img2img img2img_differences"
         " html_info_img2img html_log_img2img"
         " generation_info_img2img",
     ),
+    *_places("tab_extras", "extras_settings extras_results"),
+    *_places("extras_settings", "mode_extras extras_upscale extras_upscale-checkbox"),
+    *_places("mode_extras", "extras_single_tab extras_batch_process_tab extras_batch_directory_tab"),
+    *_places("extras_single_tab", "extras_image"),
+    *_places("extras_batch_process_tab", "extras_image_batch"),
+    *_places(
+        "extras_batch_directory_tab", "extras_batch_input_dir extras_batch_output_dir extras_show_extras_results"
+    ),
+    *_places(
+        "extras_upscale", "extras_resize_mode extras_upscaler_1 extras_upscaler_2 extras_upscaler_2_visibility"
+    ),
+    *_places("extras_resize_mode", "extras_scale_by_tab extras_scale_to_tab"),
+    *_places("extras_scale_by_tab", "extras_upscaling_resize extras_upscale_max_side_length"),
+    *_places(
+        "extras_scale_to_tab",
+        "extras_upscaling_resize_w extras_upscaling_resize_h extras_upscaling_crop upscaling_res_switch_btn",
+    ),
+    *_places(
+        "extras_results",
+        "extras_generate_box extras_interrupt extras_skip extras_interrupting extras_generate extras_results_panel"
+        " extras_gallery_container extras_gallery image_buttons_extras extras_open_folder extras_send_to_img2img"
+        " extras_send_to_inpaint extras_send_to_extras html_info_extras html_log_extras generation_info_extras",
+    ),
+    *_places(
+        "extras_settings",
+        "extras_gfpgan_visibility extras_codeformer_visibility extras_codeformer_weight",
+        built=False,
+    ),
     *(place for tab in ("txt2img", "img2img") for place in _cards(tab)),
     *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info txt2img_tab img2img_tab inpaint_tab"),
     *_places("tab_pnginfo", "pnginfo_differences pnginfo_html"),
-    *_places("tab_pnginfo", "extras_tab", built=False),
+    *_places("tab_pnginfo", "extras_tab"),
     *_places(
         "tab_models",
         "models_convert convert_name convert_start convert_stop convert_refresh convert_progress convert_said",

@@ -40,6 +40,7 @@ from webui.settings.flags import Flags
 from webui.settings.store import By
 from webui.ui.batch_form import series_from
 from webui.ui.choices import choices
+from webui.ui.controlnet_form import controls_from
 from webui.ui.form import request_from, upscaled, values_from
 from webui.ui.init_form import init_from, init_values, mode_of
 from webui.ui.settings_form import settings_form
@@ -156,6 +157,7 @@ def _jobs(router: APIRouter, services: Services) -> None:
         if tab not in TABS:
             raise UnknownTab(name=tab)
         asked, owner = request_from(values, tab), owner_of(request)
+        asked = replace(asked, controls=controls_from(values, tab, services.gallery.blobs))
         if tab == "img2img" and mode_of(values) == "batch":
             mine = authority(request, services.flags) == "owner" and not services.flags.hide_ui_dir_config
             series = series_from(values, asked, services, owner=mine)
@@ -301,7 +303,7 @@ def _pictures(router: APIRouter, services: Services) -> None:
 
     @router.post("/open-folder")
     def open_folder(
-        request: Request, job: str | None = Body(None), tab: Literal["txt2img", "img2img"] = Body("txt2img")
+        request: Request, job: str | None = Body(None), tab: Literal["txt2img", "img2img", "extras"] = Body("txt2img")
     ) -> dict[str, Any]:
         """Show the folder in the machine's own file browser to a person who sits at it; say where it is to others."""
         folder = artifact(services, job, 0, request)[1].parent if job else services.gallery.folder(tab)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from webui.ui import generation
+from webui.ui import controlnet, generation
 from webui.ui.accordions import accordions
 from webui.ui.generation import Offered
 from webui.ui.gradio6 import gr
@@ -35,4 +35,5 @@ def _settings(offered: Offered) -> list[Any]:
     cfg = generation.cfg(TAB)
     seeds = generation.seeds(TAB)
     overrides = generation.overrides(TAB)
+    controlnet.units(TAB)
     return [*sampling, *opened, *tiling, *sides, *batch, *cfg, *seeds, *overrides]

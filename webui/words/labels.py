@@ -4,9 +4,11 @@ English stays in code, infotexts and requests; `ui/assets/language.js` puts the 
 of community localisation files. A test finds a label on the page that is missing here.
 """
 
+from webui.words.controlnet import LABELS as CONTROLNET
 from webui.words.pose import LABELS as POSE
 
 LABELS: dict[str, str] = {
+    **CONTROLNET,
     **POSE,
     # the shell
     "Stable Diffusion checkpoint": "Stable Diffusion 模型",
@@ -53,6 +55,22 @@ LABELS: dict[str, str] = {
     "Restore progress": "恢复进度",
     "Send to img2img": "发送到图生图",
     "Send to inpaint": "发送到局部重绘",
+    "Send to extras": "发送到后期处理",
+    "Send image and generation parameters to extras tab.": "将图片发送到后期处理。",
+    # extras
+    "Single Image": "单张图片",
+    "Batch Process": "批量处理",
+    "Batch from Directory": "从目录批量处理",
+    "Show result images": "显示结果图片",
+    "Upscale": "放大",
+    "Scale by": "按倍数缩放",
+    "Scale to": "缩放到",
+    "Max side length": "最长边上限",
+    "in pixels; 0: no limit": "像素；0：不限制",
+    "Crop to fit": "裁剪以适应",
+    "Upscaler 1": "放大算法 1",
+    "Upscaler 2": "放大算法 2",
+    "Upscaler 2 visibility": "放大算法 2 可见度",
     "Send image and generation parameters to img2img tab.": "将图片和生成参数发送到图生图。",
     "Send image and generation parameters to img2img inpaint tab.": "将图片和生成参数发送到局部重绘。",
     "Create an upscaled version of the current image using hires fix settings.": "按高分辨率修复的设置放大当前图片。",
