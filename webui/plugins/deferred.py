@@ -34,6 +34,8 @@ def package_of(extension: Extension, data_root: Path) -> str:
     if PACKAGE not in sys.modules:
         sys.modules[PACKAGE] = _package(PACKAGE, [])
     name = f"{PACKAGE}.{extension.name.replace('-', '_').replace('.', '_')}"
+    for old in [each for each in sys.modules if each.startswith(f"{name}.")]:
+        del sys.modules[old]  # of a server that was there before, in this very process
     package = _package(name, [str(extension.folder)])
     package.folder, package.data_root = extension.folder, data_root
     sys.modules[name] = package
