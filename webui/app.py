@@ -27,6 +27,7 @@ from starlette.routing import Mount
 
 from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
+from webui.catalog.annotators import annotator_folders
 from webui.catalog.cards import Cards
 from webui.catalog.places import a1111_home_from, make_folders
 from webui.domain import ConvertRequest, ExtrasRequest, GenerationRequest, ModelKind, Series
@@ -86,6 +87,7 @@ def build(flags: Flags, hooks: Hooks | None = None) -> Services:
         vae_path=flags.vae_path,
         a1111_home=flags.a1111_home,
         hashes=not flags.no_hashing,
+        annotators=annotator_folders(flags, root),
     )
     cards = Cards(catalog, root / "cache", home=home.root if home else None)
     how = Sanitizing(unix=flags.unix_filenames_sanitization, most=flags.filenames_max_length)

@@ -22,7 +22,7 @@ from webui.catalog.names import Names
 from webui.catalog.places import FROM_HOME, Folder
 from webui.catalog.sniff import sniff
 from webui.catalog.store import Facts, Metadata, Reasons, Remembered, Store
-from webui.catalog.walk import Listed, Walked, order, walk
+from webui.catalog.walk import ANNOTATORS, Listed, Walked, order, walk
 from webui.domain import ModelFormat, ModelKind, ModelRecord
 from webui.domain.errors import BrokenFile, ModelGone, UnknownModel
 
@@ -79,7 +79,8 @@ class Catalog:
     """Models by kind. `scan` is `walk` (names) then `read_headers`; the second may run in the background.
 
     `vae_path` is `--vae-path`; `a1111_home` a folder whose hash cache is believed; with `hashes=False`
-    (`--no-hashing`) no hash is computed; `hidden=False` leaves out names that begin with a dot.
+    (`--no-hashing`) no hash is computed; `hidden=False` leaves out names that begin with a dot. `annotators`: the
+    folders of preprocessors' files (`annotators.annotator_folders`).
     """
 
     def __init__(
@@ -91,12 +92,14 @@ class Catalog:
         a1111_home: Path | None = None,
         hashes: bool = True,
         hidden: bool = True,
+        annotators: Sequence[Path] = (),
     ) -> None:
         self._folders = {kind: tuple(places) for kind, places in folders.items()}
         self._vae_path = vae_path
         self._known_hashes = A1111Hashes(a1111_home) if a1111_home else None
         self._hashes = hashes
         self._hidden = hidden
+        self._annotators = tuple(annotators)
         self._store = Store(database)
         self._facts = self._store.facts()
         self._remembered: dict[tuple[str, str], Remembered] = {row[:2]: row for row in self._store.listed()}
@@ -166,6 +169,11 @@ class Catalog:
     def searched(self, kind: ModelKind) -> list[Path]:
         """The folders where models of this kind are looked for."""
         return [folder.path for folder in self._folders.get(kind, ())]
+
+    @property
+    def annotators(self) -> tuple[Path, ...]:
+        """The folders where files of preprocessors are looked for; what is fetched goes into the first."""
+        return self._annotators or tuple(path / ANNOTATORS for path in self.searched(ModelKind.CONTROLNET))
 
     def own(self, kind: ModelKind) -> list[Path]:
         """Folders of a kind that may be written to: another A1111's are used in place and never changed."""

@@ -44,6 +44,8 @@ NEVER = frozenset(
     }
 )
 VAE_MARK = ".vae"
+ANNOTATORS = "annotators"
+"""A folder among ControlNet's models that holds files of preprocessors, no models."""
 TELLING = (".json", ".txt", ".description.txt", ".civitai.info")
 """Endings of small files beside a model: the person's notes, descriptions, what Civitai's helpers keep."""
 
@@ -237,6 +239,8 @@ class _Walk:
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         if entry.name in NEVER or entry.name.startswith("._") or (entry.name.startswith(".") and not self._hidden):
+            return False
+        if self._kind is ModelKind.CONTROLNET and entry.name == ANNOTATORS:
             return False
         try:
             entry.name.encode()

@@ -1,6 +1,5 @@
 """Preprocessors without a network, against their arithmetic written out; limits, files, and maps kept."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -209,12 +208,3 @@ def test_a_random_map_is_made_anew():
     maps = Maps()
     first, second = (maps.detect(find_detector("shuffle"), photo(512, 512), folders=()).map for _ in range(2))
     assert (first != second).any()
-
-
-def test_every_row_names_a_function_that_is_there():
-    import pkgutil
-
-    for row in DETECTORS:
-        if row.target:
-            assert callable(pkgutil.resolve_name(row.target)), row.name
-    assert replace(find_detector("canny"), target="").target == ""
