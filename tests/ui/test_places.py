@@ -168,6 +168,7 @@ def ids_of_cards(scripts: str) -> set[str]:
 def test_everything_with_an_id_of_a1111_is_in_the_table(drawn: list[str]) -> None:
     ours = {
         "txt2img_fill",
+        "extras_fill",
         "img2img_fill",
         "img2img_dimensions",
         "img2img_dimensions_row",

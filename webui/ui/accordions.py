@@ -24,11 +24,13 @@ def accordions(tab: str, offered: Offered) -> list[Any]:
         return [*hires, *accordion("Refiner", f"{tab}_enable", lambda: _refiner(tab))]
 
 
-def accordion(label: str, elem_id: str, content: Callable[[], Sequence[Any]]) -> list[Any]:
-    """A box with what it opens; [box, *fields]."""
+def accordion(
+    label: str, elem_id: str, content: Callable[[], Sequence[Any]], *, value: bool = False
+) -> list[Any]:  # fmt: skip
+    """A box with what it opens; [box, *fields]. `value`: whether it is open at first."""
     with gr.Column(elem_id=elem_id, elem_classes=["input-accordion"], min_width=0):
         with gr.Row(elem_classes=["accordion-head"]):
-            box = gr.Checkbox(False, label=label, elem_id=f"{elem_id}-checkbox", container=False, scale=0, min_width=0)
+            box = gr.Checkbox(value, label=label, elem_id=f"{elem_id}-checkbox", container=False, scale=0, min_width=0)
             if elem_id == "txt2img_hr":
                 slot("txtimg_hr_finalres", classes=["accordion-note"])
         with gr.Column(elem_classes=["accordion-body"], min_width=0):

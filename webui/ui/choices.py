@@ -51,6 +51,7 @@ def choices(services: Services) -> dict[str, Any]:
             *UPSCALERS.names(),
             *(record.stem for record in services.catalog.models(ModelKind.UPSCALER) if not record.reason),
         ],
+        "picture_upscalers": picture_upscalers(services),
         "styles": [
             {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
             for style in services.styles.all()
@@ -78,6 +79,13 @@ def choices(services: Services) -> dict[str, Any]:
             "hires_insert": settings.page.hires_insert,
         },
     }
+
+
+def picture_upscalers(services: Services) -> list[str]:
+    """What Extras offers: all that works on pictures; the latent ones work inside a second pass only."""
+    names = [row.name for row in UPSCALERS if not row.latent]
+    files = [record.stem for record in services.catalog.models(ModelKind.UPSCALER) if not record.reason]
+    return [*names, *files]
 
 
 def _quick(services: Services) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def toprow(tab: str) -> tuple[Any, list[Any]]:
     with gr.Row(elem_id=f"{tab}_toprow", elem_classes=["toprow"], equal_height=False):
         prompts = _prompts(tab)
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions-column"], scale=1, min_width=200):
-            generate = _generate_box(tab)
+            generate = generate_box(tab)
             with gr.Row(elem_id=f"{tab}_tools", elem_classes=["tools"]):
                 tool("↙️", PASTE[tab])
                 tool("🗑️", f"{tab}_clear_prompt")
@@ -68,7 +68,8 @@ def _prompt(label: str, elem_id: str, hint: str, *, lines: int = 3) -> Any:
     )
 
 
-def _generate_box(tab: str) -> Any:
+def generate_box(tab: str) -> Any:
+    """Generate, and in its place while a job runs Interrupt and Skip."""
     with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["generate-box"]):
         for label, name in (("Interrupt", "interrupt"), ("Skip", "skip"), ("Interrupting...", "interrupting")):
             gr.Button(label, elem_id=f"{tab}_{name}", elem_classes=[f"generate-box-{name}"], min_width=0)
@@ -223,14 +224,17 @@ def results(tab: str) -> None:
             slot(f"{tab}_gallery", classes=["maple-gallery"])
         with gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["image-buttons"]):
             tool("📂", f"{tab}_open_folder")
-            tool("💾", f"save_{tab}")
-            tool("🗃️", f"save_zip_{tab}")
+            if tab != "extras":
+                tool("💾", f"save_{tab}")
+                tool("🗃️", f"save_zip_{tab}")
             tool("🖼️", f"{tab}_send_to_img2img")
             tool("🎨️", f"{tab}_send_to_inpaint")
+            tool("📐", f"{tab}_send_to_extras")
             if tab == "txt2img":
                 tool("✨", "txt2img_upscale")
-        slot(f"download_files_{tab}", classes=["download-files"])
-        slot(f"{tab}_differences", classes=["differences-slot"])
+        if tab != "extras":
+            slot(f"download_files_{tab}", classes=["download-files"])
+            slot(f"{tab}_differences", classes=["differences-slot"])
         slot(f"html_info_{tab}", classes=["html-info"])
         slot(f"html_log_{tab}", classes=["html-log"])
         slot(f"generation_info_{tab}", classes=["out-of-sight"])

@@ -23,8 +23,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webui.services import Services
 from webui.ui import card_routes
+from webui.ui.controlnet import controlnet_routes
 from webui.ui.convert import converting
 from webui.ui.explained import explained
+from webui.ui.extras import enlarging
 from webui.ui.gradio6 import Default, gr
 from webui.ui.kept import saving
 from webui.ui.routes import routes
@@ -43,17 +45,30 @@ SCRIPTS = (
     "jobs.js",
     "styles.js",
     "canvas.js",
+    "pose.js",
     "batch.js",
     "img2img.js",
+    "controlnet.js",
     "cards.js",
     "differences.js",
     "saving.js",
     "send.js",
     "pnginfo.js",
+    "extras.js",
     "convert.js",
     "settings.js",
 )
-STYLES = ("page.css", "canvas.css", "img2img.css", "cards.css", "differences.css", "convert.css")
+STYLES = (
+    "page.css",
+    "canvas.css",
+    "pose.css",
+    "img2img.css",
+    "controlnet.css",
+    "cards.css",
+    "differences.css",
+    "convert.css",
+    "extras.css",
+)
 BROUGHT = "extensions"
 """Where extensions' scripts and styles stand among the assets."""
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
@@ -228,6 +243,8 @@ def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
     app.include_router(converting(services))
+    app.include_router(enlarging(services))
+    app.include_router(controlnet_routes(services))
     app.include_router(card_routes.routes(services))
     app.include_router(saving(services))
     app.include_router(explained(services))

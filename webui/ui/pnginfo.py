@@ -15,5 +15,6 @@ def pnginfo() -> None:
                 gr.Button("Send to txt2img", elem_id="txt2img_tab", min_width=0)
                 gr.Button("Send to img2img", elem_id="img2img_tab", min_width=0)
                 gr.Button("Send to inpaint", elem_id="inpaint_tab", min_width=0)
+                gr.Button("Send to extras", elem_id="extras_tab", min_width=0)
             slot("pnginfo_differences", classes=["differences-slot"])
             slot("pnginfo_html")

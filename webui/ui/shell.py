@@ -8,6 +8,7 @@ from webui.services import Services
 from webui.settings import Declared, a1111_to_key, declared
 from webui.ui.choices import offered
 from webui.ui.convert import models
+from webui.ui.extras import extras
 from webui.ui.generation import fill
 from webui.ui.gradio6 import gr
 from webui.ui.img2img import img2img
@@ -27,6 +28,7 @@ def build(services: Services, flags: Any = None) -> Any:
         shared = _quick_settings(services.settings.current.page.quicksettings_list)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             tabs = {"txt2img": txt2img(offered(), shared), "img2img": img2img(offered(), shared)}
+            tabs["extras"] = extras()
             pnginfo()
             models()
             settings()

@@ -58,6 +58,7 @@ LABELS: dict[str, str] = {
     "Send to extras": "发送到后期处理",
     "Send image and generation parameters to extras tab.": "将图片发送到后期处理。",
     # extras
+    "Resize": "缩放倍数",
     "Single Image": "单张图片",
     "Batch Process": "批量处理",
     "Batch from Directory": "从目录批量处理",

@@ -3,9 +3,14 @@
   "use strict";
   /** Tabs that generate, by the beginning of their ids. What each can be sent is in `maple.tabs` (see `send.js`). */
   maple.TABS = ["txt2img", "img2img"];
+  /** Tabs that show the pictures of jobs. */
+  maple.PICTURED = [...maple.TABS, "extras"];
   maple.tabs = {};
+  /** Who else has something to send when Generate is pressed: `async (tab) => values`. */
+  maple.additions = [];
+  const SILENT = new Set(["convert", "detect", "fetch-annotator"]); // jobs whose results are shown in no gallery
   /** The tab a job's pictures are shown in: a kind is a tab's name, perhaps with more behind a hyphen. */
-  maple.tabOf = (job) => maple.TABS.find((tab) => tab === job.kind.split("-")[0]) ?? (job.kind === "convert" ? null : "txt2img"); // null: no tab of pictures
+  maple.tabOf = (job) => maple.PICTURED.find((tab) => tab === job.kind.split("-")[0]) ?? (SILENT.has(job.kind) ? null : "txt2img");
 
   const TITLES = {
     refresh_sd_model_checkpoint: "Refresh the list",
@@ -24,6 +29,8 @@
     "{t}_restore_progress": "Restore progress",
     "{t}_send_to_img2img": "Send image and generation parameters to img2img tab.",
     "{t}_send_to_inpaint": "Send image and generation parameters to img2img inpaint tab.",
+    "{t}_send_to_extras": "Send image and generation parameters to extras tab.",
+    upscaling_res_switch_btn: "Switch width/height",
     txt2img_upscale: "Create an upscaled version of the current image using hires fix settings.",
     "{t}_open_folder": "Open images output directory.",
     "save_{t}": "Save the image to a dedicated directory; a link brings it to this device.",
@@ -60,10 +67,13 @@
     }, type === "scroll" || type === "error" || type === "load");
   };
 
-  /** `maple.on` for each tab that generates: {t} in `selector` is its name, which `act(tab, event, element)` is told. */
-  maple.onTab = (type, selector, act) => {
-    for (const tab of maple.TABS) maple.on(type, selector.replaceAll("{t}", tab), (event, element) => act(tab, event, element));
+  const onEach = (tabs, type, selector, act) => {
+    for (const tab of tabs) maple.on(type, selector.replaceAll("{t}", tab), (event, element) => act(tab, event, element));
   };
+  /** `maple.on` for each tab that generates: {t} in `selector` is its name, which `act(tab, event, element)` is told. */
+  maple.onTab = (type, selector, act) => onEach(maple.TABS, type, selector, act);
+  /** The same for each tab that shows pictures. */
+  maple.onPictured = (type, selector, act) => onEach(maple.PICTURED, type, selector, act);
 
   const waiting = [];
   /** Call `act(element)` each time an element for `selector` appears (again). */
@@ -222,7 +232,7 @@
   };
 
   for (const [id, title] of Object.entries(TITLES)) {
-    for (const tab of id.includes("{t}") ? maple.TABS : [""]) {
+    for (const tab of id.includes("{t}") ? maple.PICTURED : [""]) {
       maple.whenSeen(`#${id.replace("{t}", tab)}`, (element) => element.setAttribute("title", title));
     }
   }

@@ -45,8 +45,8 @@
     return before;
   }
 
-  const FIELDS = maple.TABS.map((tab) => `[id^=${tab}_]`).join(",");
-  const onPage = () => maple.TABS.filter((tab) => maple.at(`#${tab}_fill`));
+  const FIELDS = maple.PICTURED.map((tab) => `[id^=${tab}_]`).join(",");
+  const onPage = () => maple.PICTURED.filter((tab) => maple.at(`#${tab}_fill`));
 
   // What the person typed, dragged or chose. Our own writes do not pass here: they are no input events.
   for (const type of ["input", "change"]) {
@@ -94,6 +94,10 @@
 
   /** The drop-downs of one tab alone: styles, and what a second pass or a refiner can use. */
   function own(tab, now) {
+    if (tab === "extras") {
+      const names = lists.picture_upscalers;
+      return Object.fromEntries(["extras_upscaler_1", "extras_upscaler_2"].map((id) => [id, choice(names, nearest(names, now[id], names[0]))]));
+    }
     const names = lists.styles.map((style) => style.name);
     const checkpoints = lists.checkpoints.map((model) => model.title);
     const refiner = `${tab}_checkpoint`;
@@ -236,9 +240,10 @@
     if (!kept) return;
     const { [`${tab}_override_settings`]: overrides = [], ...values } = kept.values;
     for (const id of kept.typed) typed.add(id);
-    await write(tab, { ...values, [`${tab}_override_settings`]: choice(overrides, overrides), ...own(tab, values) });
+    const overriding = maple.TABS.includes(tab) ? { [`${tab}_override_settings`]: choice(overrides, overrides) } : {};
+    await write(tab, { ...values, ...overriding, ...own(tab, values) });
   }
-  for (const type of ["input", "change", "pointerup"]) maple.onTab(type, "#tab_{t}", keepSoon);
+  for (const type of ["input", "change", "pointerup"]) maple.onPictured(type, "#tab_{t}", keepSoon);
   document.addEventListener("maple:form", (event) => keepSoon(event.detail.tab));
 
   maple.form = { named, filled, read, write, refreshLists, watchQuickSettings, fromInfotext, keep, refresh, typed, get lists() { return lists; }, get ready() { return ready; } };

@@ -257,7 +257,7 @@
     return { show, put, arrived, preview, log, elapsed, took, selected, get job() { return job; }, get chosen() { return chosen < 0 && job?.pictures.length === 1 ? 0 : chosen; } };
   }
 
-  const all = Object.fromEntries(maple.TABS.map((tab) => [tab, gallery(tab)]));
+  const all = Object.fromEntries(maple.PICTURED.map((tab) => [tab, gallery(tab)]));
 
   maple.gallery = {
     of: (tab) => all[tab],

@@ -44,7 +44,12 @@
 
     async function generate(values) {
       maple.form.keep(tab, values);
-      await submit(async () => maple.ask("internal/submit", { tab, values: await (maple.tabs[tab]?.prepare?.(values) ?? values) }));
+      if (maple.tabs[tab]?.submit) { await submit(() => maple.tabs[tab].submit(values)); return; }
+      await submit(async () => {
+        const whole = { ...(await (maple.tabs[tab]?.prepare?.(values) ?? values)) };
+        for (const add of maple.additions) Object.assign(whole, await add(tab));
+        return maple.ask("internal/submit", { tab, values: whole });
+      });
     }
 
     /** Hires. fix over the chosen picture; what comes out takes its place, or stands behind it. */
@@ -293,7 +298,7 @@
     };
   }
 
-  const all = Object.fromEntries(maple.TABS.map((tab) => [tab, bench(tab)]));
+  const all = Object.fromEntries(maple.PICTURED.map((tab) => [tab, bench(tab)]));
   const here = () => all[maple.here()];
   const busy = () => Object.values(all).find((one) => one.followed);
 

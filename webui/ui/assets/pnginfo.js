@@ -55,7 +55,7 @@
     const notes = (found?.notes || []).map((note) => maple.make("p", { class: "hint", text: note, translate: false }));
     table.replaceChildren(...notes, ...(rows.length ? [maple.make("table", { class: "chunks" }, maple.make("tbody", {}, ...rows))] : []));
     maple.at("#txt2img_tab")?.toggleAttribute("disabled", !found?.infotext);
-    for (const id of ["img2img_tab", "inpaint_tab"]) maple.at(`#${id}`)?.toggleAttribute("disabled", !picture || !found);
+    for (const id of ["img2img_tab", "inpaint_tab", "extras_tab"]) maple.at(`#${id}`)?.toggleAttribute("disabled", !picture || !found);
   }
 
   /** What the picture tells goes into a tab's form; into img2img the picture itself goes along. */
@@ -75,4 +75,5 @@
   maple.on("click", "#txt2img_tab", () => sendTo("txt2img"));
   maple.on("click", "#img2img_tab", () => sendTo("img2img", "img2img"));
   maple.on("click", "#inpaint_tab", () => sendTo("img2img", "inpaint"));
+  maple.on("click", "#extras_tab", () => { if (picture && found) maple.attempt(() => maple.tabs.extras.receive(picture)); });
 })();

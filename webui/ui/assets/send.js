@@ -21,9 +21,17 @@
   };
 
   for (const [button, subtab] of [["img2img", "img2img"], ["inpaint", "inpaint"]]) {
-    maple.onTab("click", `#{t}_send_to_${button}`, (tab) => maple.attempt(async () => {
+    maple.onPictured("click", `#{t}_send_to_${button}`, (tab) => maple.attempt(async () => {
       const made = maple.gallery.of(tab).selected();
-      if (made) await maple.send(made.address, "img2img", subtab, { infotext: made.infotext, from: tab, width: made.width, height: made.height });
+      if (made) await maple.send(made.address, "img2img", subtab, { infotext: generated(made.infotext), from: tab, width: made.width, height: made.height });
     }));
   }
+
+  maple.onPictured("click", "#{t}_send_to_extras", (tab) => maple.attempt(async () => {
+    const made = maple.gallery.of(tab).selected();
+    if (made) await maple.tabs.extras.receive(made.address);
+  }));
+
+  /** What made a picture, without what Extras did to it since. */
+  const generated = (infotext) => infotext.replace(/(^|\n)Postprocess [^\n]*$/, "");
 })();
