@@ -147,7 +147,10 @@ def test_a_context_that_fails_leaves_the_run_alone(tmp_path: Path, write: Write,
 
 
 def test_a_context_does_not_swallow_what_the_run_raises(tmp_path: Path, write: Write) -> None:
-    swallows = "class f:\n    def __init__(self, plan): pass\n    def __enter__(self): pass\n    def __exit__(self, *x): return True\n"
+    swallows = (
+        "class f:\n    def __init__(self, plan): pass\n"
+        "    def __enter__(self): pass\n    def __exit__(self, *x): return True\n"
+    )
     write("swallows", "[hooks]\nwrap_run = 'main:f'", {"main.py": swallows})
     hooks = Hooks()
     taking_part(tmp_path, hooks)

@@ -306,7 +306,9 @@ def table(found: Sequence[Found]) -> str:
 
 
 @contextmanager
-def studio(checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: float = 5.0) -> Iterator[Studio]:
+def studio(
+    checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: float = 5.0, hooks: Hooks | None = None
+) -> Iterator[Studio]:
     """Everything that is needed to make pictures with one checkpoint, in a folder that goes away."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -316,7 +318,7 @@ def studio(checkpoint: Path, *, size: int = 128, steps: int = 12, cfg_scale: flo
         catalog = Catalog(root / "models.db", folders_from(flags, root), hashes=False)
         catalog.scan()
         gallery = Gallery(Settings, root)
-        bench = generate.open_bench(catalog=catalog, gallery=gallery, hooks=Hooks(), flags=flags)
+        bench = generate.open_bench(catalog=catalog, gallery=gallery, hooks=hooks or Hooks(), flags=flags)
 
         def make(request: GenerationRequest) -> list[Image.Image]:
             keeps = generate.Listener()
