@@ -18,7 +18,7 @@
   // The colours the published models were trained with: one round of hues, a joint's own and a limb's by its number.
   const COLOURS = [[255, 0, 0], [255, 85, 0], [255, 170, 0], [255, 255, 0], [170, 255, 0], [85, 255, 0], [0, 255, 0], [0, 255, 85], [0, 255, 170], [0, 255, 255], [0, 170, 255], [0, 85, 255], [0, 0, 255], [85, 0, 255], [170, 0, 255], [255, 0, 255], [255, 0, 170], [255, 0, 85]];
   const LIMB_SHADE = 0.6;
-  const STICK = 4, JOINT = 4, FINGER = 2, FACE = 3; // pixels on a canvas of 512
+  const STICK = 4, JOINT = 4, FINGER = 2, FACE = 3; // pixels on a canvas of any size: as published models were shown them
   const BONES = [0, 1, 2, 3, 4].flatMap((finger) => [0, 1, 2, 3].map((bone) => [bone ? finger * 4 + bone : 0, finger * 4 + bone + 1]));
   const PARENT = [1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 1, 11, 12, 0, 0, 14, 15];
   const PARTS = { body: ["pose_keypoints_2d", [18]], right: ["hand_right_keypoints_2d", [21]], left: ["hand_left_keypoints_2d", [21]], face: ["face_keypoints_2d", [70, 68]] };
@@ -36,7 +36,6 @@
   const word = (label) => maple.language.word(label);
   const rgb = (colour, by = 1) => `rgb(${colour.map((part) => Math.trunc(part * by)).join(" ")})`;
   const trouble = (key, fields) => new maple.Trouble(maple.say(key, fields));
-  const grown = (width, height) => Math.min(width, height) / 512;
 
   // --- figures of our own: each limb by its direction, degrees from straight down, towards the viewer's right
 
@@ -217,7 +216,6 @@
     canvas.width = width;
     canvas.height = height;
     const paint = canvas.getContext("2d");
-    const scale = grown(width, height);
     const dot = ([x, y], radius, colour) => { paint.fillStyle = colour; paint.beginPath(); paint.arc(x, y, radius, 0, 2 * Math.PI); paint.fill(); };
     paint.fillStyle = "#000";
     paint.fillRect(0, 0, width, height);
@@ -227,25 +225,25 @@
         if (!from[2] || !to[2]) continue;
         paint.fillStyle = rgb(COLOURS[at], LIMB_SHADE);
         paint.beginPath();
-        paint.ellipse((from[0] + to[0]) / 2, (from[1] + to[1]) / 2, apart(from, to) / 2, STICK * scale, Math.atan2(to[1] - from[1], to[0] - from[0]), 0, 2 * Math.PI);
+        paint.ellipse((from[0] + to[0]) / 2, (from[1] + to[1]) / 2, apart(from, to) / 2, STICK, Math.atan2(to[1] - from[1], to[0] - from[0]), 0, 2 * Math.PI);
         paint.fill();
       }
-      for (const [at, point] of who.body.entries()) if (point[2]) dot(point, JOINT * scale, rgb(COLOURS[at]));
+      for (const [at, point] of who.body.entries()) if (point[2]) dot(point, JOINT, rgb(COLOURS[at]));
       for (const part of ["left", "right"]) {
         if (!who[part]) continue;
         for (const [at, [a, b]] of BONES.entries()) {
           const [from, to] = [who[part][a], who[part][b]];
           if (!from[2] || !to[2]) continue;
           paint.strokeStyle = `hsl(${(360 * at) / BONES.length} 100% 50%)`;
-          paint.lineWidth = Math.max(1, FINGER * scale);
+          paint.lineWidth = FINGER;
           paint.beginPath();
           paint.moveTo(from[0], from[1]);
           paint.lineTo(to[0], to[1]);
           paint.stroke();
         }
-        for (const point of who[part]) if (point[2]) dot(point, JOINT * scale, "#00f");
+        for (const point of who[part]) if (point[2]) dot(point, JOINT, "#00f");
       }
-      for (const point of who.face ?? []) if (point[2]) dot(point, FACE * scale, "#fff");
+      for (const point of who.face ?? []) if (point[2]) dot(point, FACE, "#fff");
     }
     return canvas;
   }
@@ -628,7 +626,7 @@
     }
 
     drawPerson(who, number, place, used) {
-      const scale = grown(this.state.width, this.state.height) * this.zoom, mine = number === this.chosen;
+      const scale = this.zoom, mine = number === this.chosen;
       for (const [at, [a, b]] of LIMBS.entries()) {
         const [from, to] = [who.body[a], who.body[b]];
         if (!from[2] || !to[2]) continue;
