@@ -184,9 +184,7 @@ def any_spec(rng: random.Random, kinds: Mapping[str, float] = KINDS) -> Spec:
     if kind == "blob":
         inner = rng.choice((None, None, None, background, _other(rng, background)))
         inner = None if inner == colour else inner
-        return Spec(
-            kind=kind, seed=seed, background=background, colour=colour, gradient=gradient, second_colour=inner
-        )
+        return Spec(kind=kind, seed=seed, background=background, colour=colour, gradient=gradient, second_colour=inner)
     return Spec(kind=kind, seed=seed, background=background, colour=colour, gradient=gradient)
 
 

@@ -179,6 +179,20 @@ def spread(model: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextModel:
     return wide.eval()
 
 
+@torch.no_grad()
+def gathered(wide: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextModel:
+    """The way back from `spread`: the working layers and the vocabulary's rows. A word the encoder has not been taught
+    starts as the unknown word its token has shared a row with."""
+    model = fresh(vocabulary)
+    source, used = wide.state_dict(), vocabulary.used
+    spare = {token % UNKNOWN: token for token in range(1000, 9000) if token not in set(used)}
+    tokens = [*used, *(spare[row] for row in range(UNKNOWN)), BOS, EOS]
+    for key, value in model.state_dict().items():
+        found = source[_places(key)[-1]]
+        value.copy_(found[torch.tensor(tokens)] if key.endswith("token_embedding.weight") else found)
+    return model
+
+
 def _places(key: str) -> list[str]:
     """Where a weight of the compact encoder goes in the spread one; the last place is the one that works."""
     head, found, tail = key.partition("layers.")

@@ -95,7 +95,7 @@ def train_unet(folder: Path, lesson: Lesson, *, peers: Peers) -> None:
         clean = stock[picks]
         noise = torch.randn(clean.shape, generator=dice.torch)
         noise = noise + CHANNEL_NOISE * torch.randn(*clean.shape[:2], 1, 1, generator=dice.torch)
-        times = _stratified(lesson.batch, dice)
+        times = stratified(lesson.batch, dice)
         kept = (snr / (1 + snr))[times].view(-1, 1, 1, 1)
         noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
         states = encoder(input_ids=rows.to(peers.device)).last_hidden_state
@@ -119,7 +119,7 @@ def _start(folder: Path, lesson: Lesson, encoder: CLIPTextModel, unet: UNet2DCon
     averaged(folder / f"{lesson.after}.pt", "unet", unet)
 
 
-def _stratified(count: int, dice: Dice) -> Tensor:
+def stratified(count: int, dice: Dice) -> Tensor:
     """Timesteps (count,), one from each of `count` equal parts of 0-999, in random order."""
     times = (torch.arange(count) + torch.rand(count, generator=dice.torch)) / count * TIMESTEPS
     return times.long().clamp(0, TIMESTEPS - 1)[torch.randperm(count, generator=dice.torch)]
