@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 
 from webui.domain.errors import MapleError
@@ -18,13 +19,24 @@ def main(argv: list[str]) -> int:
         return 2
     level = flags.loglevel.upper() or "INFO"
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    from webui.app import serve  # after the flags: a bad one answers at once
+    from webui.app import START_AGAIN, serve  # after the flags: a bad one answers at once
 
     try:
-        return serve(flags)
+        code = serve(flags)
+        return start_again() if code == START_AGAIN else code
     except MapleError as error:  # such as an account that cannot be read
         print(explain(error, console_language(flags, env=os.environ)), file=sys.stderr)
         return 2
+
+
+def start_again() -> int:
+    """The same command in a fresh process, which alone is free of what extensions and settings left in this one."""
+    # No second browser window: the page that asked is waiting.
+    command = [sys.executable, *(each for each in sys.orig_argv[1:] if each != "--autolaunch")]
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execv(command[0], command)
+    return subprocess.call(command)
 
 
 if __name__ == "__main__":

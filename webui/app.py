@@ -54,6 +54,8 @@ KINDS = {
 }
 FIRST_PORT = 7860
 PORTS_TRIED = 100
+START_AGAIN = 75
+"""Exit code of `serve` for "start me once more"."""
 PAGE_PATIENCE = 15.0
 """Seconds the engine's imports wait for a first look at the page; importing beside it would make the page later."""
 
@@ -163,7 +165,7 @@ class Engine:
     def unload(self) -> None:
         """Give the models' memory back; asking does not load the engine."""
         if "webui.generate" in sys.modules:
-            self.workers.bench.models.unload()
+            self.workers.bench.close()
 
     def reload(self) -> None:
         """Load the checkpoint in force."""
@@ -245,8 +247,22 @@ def free_port(flags: Flags, host: str) -> int:
     return FIRST_PORT
 
 
+class Ending:
+    """How a server ends: for good, or (`again`) to be started once more."""
+
+    def __init__(self) -> None:
+        self.again = False
+        self.server: uvicorn.Server | None = None
+
+    def restart(self) -> None:
+        """End the server as Ctrl+C does, the running picture goes back into the queue; and start it again."""
+        self.again = True
+        if self.server is not None:
+            self.server.should_exit = True
+
+
 def serve(flags: Flags) -> int:
-    """Serve until interrupted. Exit code."""
+    """Serve until interrupted. Exit code; START_AGAIN where somebody asked for a restart."""
     # Nothing here may call home: not Gradio, not the hub. Set before either is imported.
     os.environ.update({"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
     # Threads that wait for their turn must sleep: spinning ones on a busy two-core machine made a picture take over a
@@ -264,17 +280,21 @@ def serve(flags: Flags) -> int:
     host = flags.server_name or ("0.0.0.0" if flags.listen else "127.0.0.1")
     port = free_port(flags, host)
     engine = Engine(services)
-    services = replace(services, engine_memory=engine.memory, engine_unload=engine.unload, engine_reload=engine.reload)
+    ending = Ending()
+    services = replace(
+        services, engine_memory=engine.memory, engine_unload=engine.unload, engine_reload=engine.reload,
+        restart=ending.restart,
+    )  # fmt: skip
     app = application(services, engine, port=port, accounts=accounts)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,
         ssl_keyfile=flags.tls_keyfile, ssl_certfile=flags.tls_certfile, root_path=flags.subpath.rstrip("/"),
         timeout_graceful_shutdown=5, server_header=False,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = ending.server = uvicorn.Server(config)
     announce(server, flags, port, accounts, language)
     server.run()
-    return 0 if server.started else 1
+    return START_AGAIN if ending.again else 0 if server.started else 1
 
 
 def announce(server: uvicorn.Server, flags: Flags, port: int, accounts: gate.Accounts, language: str) -> None:
@@ -303,4 +323,4 @@ def shared(port: int, language: str) -> str:
         return say("door_share_failed", language, reason=error)
 
 
-__all__ = ["application", "build", "serve"]
+__all__ = ["START_AGAIN", "application", "build", "serve"]

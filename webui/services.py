@@ -50,6 +50,8 @@ class Services:
     """Give the models' memory back, if the engine is loaded."""
     engine_reload: Callable[[], None] = lambda: None
     """Load the checkpoint in force ahead of the next request."""
+    restart: Callable[[], None] | None = None
+    """End the server and start it again with the same flags; None where nobody is there to do so."""
 
     @property
     def names(self) -> Names:

@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from webui.api.bodies import SOFT_INPAINTING
 from webui.catalog.chosen import chosen_checkpoint
@@ -76,8 +76,15 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/extensions")
     def extensions() -> list[dict[str, Any]]:  # pyright: ignore[reportUnusedFunction]
-        """Extensions are not loaded yet."""
-        return []
+        """Extensions by A1111's names for what is known of one; ours have no Git of their own."""
+        found = services.plugins.extensions if services.plugins else ()
+        return [
+            {
+                "name": each.name, "remote": each.manifest.homepage, "branch": "", "commit_hash": "",
+                "version": each.manifest.version, "commit_date": 0, "enabled": each.state == "on",
+            }
+            for each in found
+        ]  # fmt: skip
 
     @router.post("/unload-checkpoint")
     def unload() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -92,11 +99,19 @@ def routes(services: Services) -> APIRouter:
         return {}
 
     if services.flags.api_server_stop:
-        _stopping(router)
+        _stopping(router, services)
     return router
 
 
-def _stopping(router: APIRouter) -> None:
+def _stopping(router: APIRouter, services: Services) -> None:
+    @router.post("/server-restart")
+    def restart() -> Response:  # pyright: ignore[reportUnusedFunction]
+        """End the server and start it again with the same flags; 501 where nobody is there to do so."""
+        if services.restart is None:
+            return Response(status_code=501)
+        services.restart()
+        return Response(status_code=200)
+
     @router.post("/server-stop")
     @router.post("/server-kill")
     def stop() -> str:  # pyright: ignore[reportUnusedFunction]

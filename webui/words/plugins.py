@@ -21,5 +21,22 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "已生成扩展 {folder}：运行 `python -m pytest {folder}` 测试，重启后生效。",
         "Wrote the extension {folder}. `python -m pytest {folder}` tests it; it takes part after a restart.",
     ),
+    "extensions_not_for_guests": (
+        "只有本机使用者或已登录的人可以更改扩展或重启服务。",
+        "Only who sits at the server, or has signed in, may change extensions or restart the server.",
+    ),
+    "restart_impossible": (
+        "这个服务不能自行重启，请手动重启。",
+        "This server cannot restart itself; restart it by hand.",
+    ),
+    "page_extensions_need_restart": ("已保存，重启后生效。", "Saved; it takes effect after a restart."),
+    "page_extensions_restarting": ("正在重启…", "Restarting…"),
+    "page_extensions_no_answer": (
+        "服务没有恢复，请查看控制台。",
+        "The server did not come back; look at its console.",
+    ),
+    "page_extensions_spent": ("{calls} 次调用，{seconds} 秒", "{calls} calls, {seconds} s"),
+    "page_extensions_failed": ("出错 {count} 次，最后一次：", "Failed {count} times, last:"),
+    "page_extensions_folder": ("把扩展放进 {folder}，然后重启。", "Put extensions into {folder}, then restart."),
     "plugins_none": ("没有找到扩展。", "There are no extensions."),
 }
