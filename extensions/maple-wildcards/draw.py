@@ -1,7 +1,6 @@
 """The little language: choices in braces and wildcards between double underscores."""
 
 import fnmatch
-import random
 import re
 from functools import cached_property
 from pathlib import Path

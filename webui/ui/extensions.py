@@ -1,4 +1,4 @@
-"""The Extensions tab: which there are, which take part, what went wrong (`assets/extensions.js` draws it when opened)."""
+"""The Extensions tab: which there are, which take part, what went wrong (drawn by `assets/extensions.js`)."""
 
 from typing import Any, ClassVar
 
