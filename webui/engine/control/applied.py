@@ -110,7 +110,7 @@ class Guide:
     """An `Applied` for the length of a pass, with what has been worked out from it."""
 
     applied: Applied
-    union_type: int = field(init=False)
+    union_type: int | None = field(init=False)
     _kept: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -127,7 +127,7 @@ class ControlNetwork:
     @torch.no_grad()
     def residuals(
         self, x: Tensor, timesteps: Tensor, states: Tensor, hints: Tensor, *,
-        added: Mapping[str, Tensor] | None = None, union_type: int = 0,
+        added: Mapping[str, Tensor] | None = None, union_type: int | None = None,
     ) -> tuple[list[Tensor], Tensor]:  # fmt: skip
         """(skips, middle) for x (n, c, h, w) as the UNet sees it, timesteps (n,), states (n, tokens, width) and hints
         (n, 3, 8h, 8w).
@@ -137,17 +137,33 @@ class ControlNetwork:
         told: dict[str, Any] = {"added_cond_kwargs": added, "return_dict": False}
         given: Any = hints.to(dtype)
         if self.kind == "union":
-            which = torch.zeros(len(x), int(self.module.config.num_control_type), device=x.device, dtype=dtype)
-            which[:, union_type] = 1
-            told |= {"control_type": which, "control_type_idx": [union_type]}
-            given = [given]
+            return self._united(x.to(dtype), timesteps, states.to(dtype), given, union_type, told)
         skips, middle = self.module(x.to(dtype), timesteps, states.to(dtype), given, **told)
         return list(skips), middle
 
-    def type_index(self, name: str) -> int:
-        """The number of a union type. Raises UnknownUnionType for one this network was not trained with."""
-        if self.kind != "union":
-            return 0
+    def _united(
+        self, x: Tensor, timesteps: Tensor, states: Tensor, hints: Tensor, union_type: int | None, told: dict[str, Any]
+    ) -> tuple[list[Tensor], Tensor]:
+        """A union network's answer. Not told a type, it takes the hint as a plain ControlNet does."""
+        module = self.module
+        which = torch.zeros(len(x), int(module.config.num_control_type), device=x.device, dtype=x.dtype)
+        if union_type is not None:
+            which[:, union_type] = 1
+            told |= {"control_type": which, "control_type_idx": [union_type]}
+            skips, middle = module(x, timesteps, states, [hints], **told)
+            return list(skips), middle
+        embedded = module.controlnet_cond_embedding(hints)
+        hook = module.conv_in.register_forward_hook(lambda _module, _given, answer: answer + embedded)
+        try:
+            skips, middle = module(x, timesteps, states, [], **told, control_type=which, control_type_idx=[])
+        finally:
+            hook.remove()
+        return list(skips), middle
+
+    def type_index(self, name: str) -> int | None:
+        """The number of a union type; None for "". Raises UnknownUnionType for one it was not trained with."""
+        if self.kind != "union" or not name:
+            return None
         known = int(self.module.config.num_control_type)
         index = UNION_TYPES.get(name, -1)
         if not 0 <= index < known:
