@@ -7,19 +7,29 @@ first opened, from the table that GET /internal/controlnet gives.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 
+from webui.catalog.annotators import annotator_folders, missing, place
+from webui.catalog.chosen import control_title
 from webui.catalog.detectors import DETECTORS, TYPES, UNION_TYPES, DetectorRow, Dial, default_model, models_for
 from webui.domain import ModelKind, ModelRecord
 from webui.services import Services
+from webui.ui.gradio6 import gr
 from webui.ui.parts import slot
 
 
 def units(tab: str) -> None:
     """The place of a tab's units."""
     slot(f"{tab}_controlnet", classes=["controlnet-slot"])
+
+
+def controlnet() -> None:
+    """Draw the ControlNet tab."""
+    with gr.Tab("ControlNet", id="controlnet", elem_id="tab_controlnet"):
+        slot("controlnet_tab", classes=["controlnet-slot"])
 
 
 def controlnet_routes(services: Services) -> APIRouter:
@@ -41,10 +51,11 @@ def controlnet_routes(services: Services) -> APIRouter:
 def offered(services: Services) -> dict[str, Any]:
     """Everything the page needs to draw a unit."""
     records = usable(services)
-    shown = listed(records)
+    shown = listed(services, records)
+    folders = annotator_folders(services.flags, services.settings.path.parent)
     return {
         "count": services.settings.current.control.unit_count,
-        "detectors": {row.name: _row(row) for row in DETECTORS},
+        "detectors": {row.name: _row(row, folders) for row in DETECTORS},
         "types": [
             {
                 "name": kind.name,
@@ -65,26 +76,19 @@ def usable(services: Services) -> list[ModelRecord]:
     return [record for record in services.catalog.models(ModelKind.CONTROLNET) if not record.reason]
 
 
-def listed(records: Sequence[ModelRecord]) -> dict[str, str]:
-    """Title → what the page calls a model: `stem [hash]` as sd-webui-controlnet does; two of one stem by file name."""
+def listed(services: Services, records: Sequence[ModelRecord]) -> dict[str, str]:
+    """Title → what the page calls a model: `stem [8 digits]` as sd-webui-controlnet does; two of one stem by file name.
+
+    The digits are of a part of the file, so that they are read at once even of large ones.
+    """
     stems = Counter(record.stem for record in records)
     return {
-        record.title: record.filename
-        if stems[record.stem] > 1
-        else f"{record.stem} [{record.legacy_hash}]"
-        if record.legacy_hash
-        else record.stem
+        record.title: record.filename if stems[record.stem] > 1 else control_title(services.catalog, record)
         for record in records
     }
 
 
-def shown_model(services: Services, name: str) -> str:
-    """What the page calls the model of that name or hash; as it came where there is none."""
-    found = services.catalog.find(ModelKind.CONTROLNET, name) if name else None
-    return name if found is None else listed(usable(services)).get(found.title, name)
-
-
-def _row(row: DetectorRow) -> Mapping[str, Any]:
+def _row(row: DetectorRow, folders: Sequence[Path]) -> Mapping[str, Any]:
     return {
         "label": row.shown,
         "type": row.type,
@@ -95,7 +99,7 @@ def _row(row: DetectorRow) -> Mapping[str, Any]:
         "needs_model": row.needs_model,
         "needs_picture": row.needs_picture,
         "poses": row.poses,
-        "missing": list[Any](),
+        "missing": [{"name": file.name, "folder": str(place(file, folders).parent)} for file in missing(row, folders)],
     }
 
 

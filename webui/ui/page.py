@@ -26,6 +26,7 @@ from webui.ui import card_routes
 from webui.ui.controlnet import controlnet_routes
 from webui.ui.convert import converting
 from webui.ui.explained import explained
+from webui.ui.extensions import extending
 from webui.ui.extras import enlarging
 from webui.ui.gradio6 import Default, gr
 from webui.ui.kept import saving
@@ -49,6 +50,7 @@ SCRIPTS = (
     "batch.js",
     "img2img.js",
     "controlnet.js",
+    "controlnet_tab.js",
     "cards.js",
     "differences.js",
     "saving.js",
@@ -56,6 +58,7 @@ SCRIPTS = (
     "pnginfo.js",
     "extras.js",
     "convert.js",
+    "extensions.js",
     "settings.js",
 )
 STYLES = (
@@ -66,7 +69,7 @@ STYLES = (
     "controlnet.css",
     "cards.css",
     "differences.css",
-    "convert.css",
+    "convert.css", "extensions.css",
     "extras.css",
 )
 BROUGHT = "extensions"
@@ -243,6 +246,7 @@ def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     app.include_router(asset_routes(found))
     app.include_router(routes(services))
     app.include_router(converting(services))
+    app.include_router(extending(services))
     app.include_router(enlarging(services))
     app.include_router(controlnet_routes(services))
     app.include_router(card_routes.routes(services))

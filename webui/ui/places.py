@@ -50,8 +50,8 @@ PLACES: tuple[Place, ...] = (
     *_places("tabs", "tab_extras"),
     *_places("tabs", "tab_pnginfo"),
     *_places("tabs", "tab_modelmerger tab_train", built=False),
-    *_places("tabs", "tab_models tab_settings"),
-    *_places("tabs", "tab_extensions", built=False),
+    *_places("tabs", "tab_controlnet tab_models tab_settings"),
+    *_places("tabs", "tab_extensions"),
     *_places("tab_txt2img", "txt2img_toprow txt2img_extra_tabs"),
     *_places("txt2img_toprow", "txt2img_prompt_container txt2img_actions_column"),
     *_places(
@@ -185,12 +185,8 @@ PLACES: tuple[Place, ...] = (
     *_places("mode_extras", "extras_single_tab extras_batch_process_tab extras_batch_directory_tab"),
     *_places("extras_single_tab", "extras_image"),
     *_places("extras_batch_process_tab", "extras_image_batch"),
-    *_places(
-        "extras_batch_directory_tab", "extras_batch_input_dir extras_batch_output_dir extras_show_extras_results"
-    ),
-    *_places(
-        "extras_upscale", "extras_resize_mode extras_upscaler_1 extras_upscaler_2 extras_upscaler_2_visibility"
-    ),
+    *_places("extras_batch_directory_tab", "extras_batch_input_dir extras_batch_output_dir extras_show_extras_results"),
+    *_places("extras_upscale", "extras_resize_mode extras_upscaler_1 extras_upscaler_2 extras_upscaler_2_visibility"),
     *_places("extras_resize_mode", "extras_scale_by_tab extras_scale_to_tab"),
     *_places("extras_scale_by_tab", "extras_upscaling_resize extras_upscale_max_side_length"),
     *_places(
@@ -212,6 +208,7 @@ PLACES: tuple[Place, ...] = (
     *_places("tab_pnginfo", "pnginfo_image pnginfo_generation_info txt2img_tab img2img_tab inpaint_tab"),
     *_places("tab_pnginfo", "pnginfo_differences pnginfo_html"),
     *_places("tab_pnginfo", "extras_tab"),
+    *_places("tab_controlnet", "controlnet_tab"),
     *_places(
         "tab_models",
         "models_convert convert_name convert_start convert_stop convert_refresh convert_progress convert_said",
@@ -220,7 +217,9 @@ PLACES: tuple[Place, ...] = (
         "tab_settings",
         "request_notifications settings_submit settings_result settings_search settings settings_show_all_pages",
     ),
-    *_places("tab_settings", "settings_restart_gradio settings_show_one_page", built=False),
+    *_places("tab_settings", "settings_restart_gradio"),
+    *_places("tab_settings", "settings_show_one_page", built=False),
+    *_places("tab_extensions", "extensions_installed extensions_apply extensions_restart extensions_disable_all"),
 )
 
 

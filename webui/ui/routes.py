@@ -29,7 +29,7 @@ from webui.catalog.embeddings import Embeddings, lengths
 from webui.domain import GenerationRequest, Job, JobState, ModelKind, Wish
 from webui.domain.errors import BadInput, NotFound
 from webui.domain.result import Artifact
-from webui.gallery import infotext, metadata
+from webui.gallery import control_text, infotext, metadata
 from webui.jobs import changes, view
 from webui.prompt.counter import count_prompt
 from webui.prompt.styles import Style
@@ -40,7 +40,7 @@ from webui.settings.flags import Flags
 from webui.settings.store import By
 from webui.ui.batch_form import series_from
 from webui.ui.choices import choices
-from webui.ui.controlnet_form import controls_from
+from webui.ui.controlnet_form import controls_from, unit_values
 from webui.ui.form import request_from, upscaled, values_from
 from webui.ui.init_form import init_from, init_values, mode_of
 from webui.ui.settings_form import settings_form
@@ -455,7 +455,7 @@ async def _text(request: Request) -> str:
 def _last(services: Services, owner: str) -> str:
     """The infotext of the owner's last picture."""
     for job in services.jobs.list(owner=owner, limit=SHOWN):
-        if job.result and job.result.artifacts:
+        if tab_of(job) in TABS and job.result and job.result.artifacts:
             return job.result.artifacts[0].infotext
     return ""
 
@@ -474,7 +474,16 @@ def _read(services: Services, text: str, tab: str) -> dict[str, Any]:
     if tiling:  # it has a box of its own on the page
         values[f"{tab}_tiling"] = bool(tiling[0])
     entries = [f"{label}: {value}" for label, key, value in overrides if key != "model.tiling"]
-    return {"infotext": text, "values": values, "overrides": entries, "notes": []}
+    return {"infotext": text, "values": values, "overrides": entries, "notes": [], "controlnet": _units(services, read)}
+
+
+def _units(services: Services, read: infotext.Infotext) -> list[dict[str, Any]]:
+    """The ControlNet units a text tells of, as the page fills them in."""
+    settings = services.settings.current
+    if not settings.control.sync_field_args:
+        return []
+    found = control_text.controls_from(read, names=services.names, skip=settings.infotext.skip_pasting)
+    return [{"number": number, **unit_values(unit)} for number, unit in found]
 
 
 def _settings(router: APIRouter, services: Services) -> None:

@@ -7,7 +7,9 @@ import webui
 from webui.services import Services
 from webui.settings import Declared, a1111_to_key, declared
 from webui.ui.choices import offered
+from webui.ui.controlnet import controlnet
 from webui.ui.convert import models
+from webui.ui.extensions import extensions
 from webui.ui.extras import extras
 from webui.ui.generation import fill
 from webui.ui.gradio6 import gr
@@ -30,8 +32,10 @@ def build(services: Services, flags: Any = None) -> Any:
             tabs = {"txt2img": txt2img(offered(), shared), "img2img": img2img(offered(), shared)}
             tabs["extras"] = extras()
             pnginfo()
+            controlnet()
             models()
             settings()
+            extensions()
         for tab, fields in tabs.items():
             fill(tab, fields)
         slot(

@@ -18,6 +18,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The parameters tell of ControlNet unit {number}, but there are {count} units here. "
         "Their number is chosen in Settings.",
     ),
+    "page_no_picture_for_map": (
+        "还没有图像。请先把图像拖放到画布上。",
+        "There is no picture. Drop one on the canvas first.",
+    ),
     "page_no_map": ("预处理器没有给出结果图。", "The preprocessor gave no map."),
     "page_no_camera_here": (
         "浏览器只在 https 或本机访问时允许使用摄像头。",
@@ -120,17 +124,19 @@ LABELS: dict[str, str] = {
     "This preprocessor needs files that are not here:": "此预处理器缺少以下文件：",
     "Download the missing files": "下载缺少的文件",
     "Enable": "启用",
+    "JSON": "JSON",
+    "Cancel": "取消",
+    "💾 Save": "💾 保存",
+    "⬇ Download": "⬇ 下载",
+    "Send": "发送",
+    "File": "文件",
+    "Folder": "文件夹",
+    "Put a file into the folder beside it, or choose its preprocessor above and download it.": "请把文件放入所列文件夹，或在上方选择对应的预处理器并下载。",
     "Choose a picture, then press 💥.": "放入图像后点击 💥。",
-    "Picture": "图像",
-    "Map": "预处理结果图",
-    "Download": "下载",
     "Send to a unit": "发送到单元",
-    "Send to": "发送到",
     "Use this result as the picture": "把结果图作为输入图像",
     "Target width": "目标宽度",
     "Target height": "目标高度",
-    "Save the map to the output folder": "把结果图保存到输出目录",
     "Missing files of preprocessors": "缺少的预处理器文件",
-    "New pose": "新建姿势",
 }
 """The labels of the units and of the tab, as `labels.py` has them: English → 简体中文."""

@@ -433,6 +433,12 @@ LABELS: dict[str, str] = {
     "names of folders in extensions/": "extensions/ 中的文件夹名",
     "Disable all extensions": "停用扩展",
     "extra: all but those that come with Maple": "none 不停用；extra 只保留 Maple 自带的扩展；all 全部停用",
+    # the Extensions tab
+    "On": "开",
+    "Off": "关",
+    "Failed": "出错",
+    "All but those that come with Maple": "除 Maple 自带以外",
+    "Apply and restart": "应用并重启",
     # settings: img2img
     "Save init images when using img2img": "图生图时保存输入图像",
     'When using "Save" button, only save a single selected image': "使用“保存”按钮时，只保存选中的那一张",

@@ -98,7 +98,7 @@
 
   // --- a picture becomes a map, as a job of the queue
 
-  /** Resolves to {map: Blob, poses, notes}. `told(text)` hears how far it is. Throws Trouble. */
+  /** Resolves to {map: Blob, poses, notes, job: its id}. `told(text)` hears how far it is. Throws Trouble. */
   async function detect(values, told = () => {}) {
     let job = await maple.ask("internal/controlnet/detect", { values });
     for (let wait = 150; !FINAL.has(job.state); wait = Math.min(1000, wait * 1.4)) {
@@ -110,7 +110,7 @@
     if (!job.pictures.length) throw new maple.Trouble(maple.say("no_map"));
     const answer = await fetch(maple.address(`internal/picture/${job.id}/0`));
     if (!answer.ok) throw new maple.Trouble(maple.say("server_said", { status: answer.status }));
-    return { map: await answer.blob(), poses: job.info.poses ?? null, notes: job.notes };
+    return { map: await answer.blob(), poses: job.info.poses?.length ? job.info.poses : null, notes: job.notes, job: job.id };
   }
 
   /** What a preprocessor needs and does not find, with the place of each file and one button to fetch them. */
@@ -495,8 +495,14 @@
     async receive(picture, values = {}) {
       const file = picture instanceof Blob ? picture : await (await fetch(picture)).blob();
       this.sketching = false;
+      this.forgetMap();
       const taken = await this.picture.open(file);
-      if (taken) this.set({ enabled: true, source: "single", ...(this.tab === "img2img" ? { independent: true } : {}), ...values });
+      const { type = this.values.type, poses = null, ...others } = values;
+      if (taken) {
+        if (type !== this.values.type) this.set({ type });
+        this.set({ enabled: true, source: "single", module: "none", ...(this.tab === "img2img" ? { independent: true } : {}), ...others });
+        if (poses) this.takeMap({ blob: file, poses });
+      }
       return taken;
     }
 
