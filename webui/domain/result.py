@@ -16,6 +16,8 @@ class Artifact:
     seed: int = -1
     subseed: int = -1
     grid: bool = False
+    beside: bool = False
+    """A mask, composite or control map shown after the pictures; not a picture of the run."""
     saved: bool = True
     media_type: str = "image/png"
 

@@ -41,6 +41,11 @@ class Gallery:
         """Pictures handed in: init images and masks."""
 
     @property
+    def data_root(self) -> Path:
+        """Where run-time files lie."""
+        return self._root
+
+    @property
     def cache(self) -> Path:
         """Where pictures lie that were not asked to be saved."""
         return self._root / "cache" / "pictures"

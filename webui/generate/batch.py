@@ -32,7 +32,7 @@ from webui.engine.softinpaint import covers, softened
 from webui.engine.types import COND, UNCOND, Denoise, Encoded, Interrupted, StepContext
 from webui.engine.upscale import enlarge, enlarge_latents
 from webui.engine.vae import NoVae
-from webui.generate import networks
+from webui.generate import controls, networks
 from webui.generate.plan import steps_of
 from webui.generate.running import Run
 from webui.generate.start import Start, beside_nothing, extra_channels, from_pictures, grower, to_tensor
@@ -96,6 +96,7 @@ def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
     """
     first, *more = run.plan.passes
     before: Tensor | None = None
+    controls.prepare(run, pictures)
     with ExitStack() as worn:
         done = given(run, first, pictures, worn) if first.given else make_pass(run, first, pictures, None, worn)
         uneven, used = done.uneven, done.embeddings
@@ -109,7 +110,7 @@ def make_batch(run: Run, pictures: tuple[Picture, ...]) -> Batch | None:
         if done.latents is None:
             return None
         latents = run.bench.hooks.transform("transform_latent", done.latents, "latent", pictures=pictures)
-        images = decoded(run, done, latents)
+        images = controls.finished(run, decoded(run, done, latents), pictures)
         canvases = canvases_for(first, done.start, latents)
     return Batch(
         pictures=pictures, images=images, latents=latents, schedule=schedule_used(first), before=before,
@@ -207,7 +208,8 @@ class Later:
         run, each, pictures = self._run, replace(self._pass, stages=(self._waiting.pop(0),)), self._pictures
         self.model = wear(run, each, each.stages[0], pictures, self._worn)
         encoded_text = encode(run, self.model, each, pictures, embeddings(run, self.model, each, pictures))
-        return self.model.denoise, transformed(run, encoded_text, pictures)
+        denoise = controls.guiding(run, each, self.model, pictures, later=True)
+        return denoise, transformed(run, encoded_text, pictures)
 
 
 def loaded(run: Run, stage: Stage) -> LoadedModel:
@@ -440,7 +442,7 @@ def denoise(
     assert schedule is not None, "the plan's names are in the table"
     steps, walked = steps_of(each)
     guide = guided(
-        model.denoise,
+        controls.guiding(run, each, model, pictures),
         conditioning,
         cfg_scale=each.cfg_scale,
         batch=len(pictures),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from webui.catalog import Catalog
+from webui.catalog.annotators import annotator_folders
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.embeddings import Embeddings
 from webui.catalog.lora_hashes import LoraHashes
@@ -18,6 +19,8 @@ from webui.domain.errors import MapleError
 from webui.engine import device as devices
 from webui.engine.cache import ModelCache
 from webui.engine.conditioning import ConditioningCache
+from webui.engine.control import ControlCache
+from webui.engine.control.detect import Maps
 from webui.engine.embeddings import Shelves
 from webui.engine.placing import Placing
 from webui.gallery.save import Gallery
@@ -39,8 +42,8 @@ def own_draws(seeds: Sequence[int]) -> list[torch.Generator]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """One worker's tools. `previews`: folders that may hold small decoders (TAESD, VAE-approx); `draws`: what draws
-    from a VAE's posterior.
+    """One worker's tools. `previews`: folders that may hold small decoders (TAESD, VAE-approx), `annotators`: those of
+    the preprocessors' files; `draws`: what draws from a VAE's posterior.
     """
 
     catalog: Catalog
@@ -52,11 +55,16 @@ class Bench:
     shelves: Shelves = field(default_factory=Shelves)
     lora_hashes: LoraHashes = field(default_factory=LoraHashes)
     previews: tuple[Path, ...] = ()
+    annotators: tuple[Path, ...] = ()
+    controls: ControlCache = field(default_factory=ControlCache)
+    maps: Maps = field(default_factory=Maps)
     draws: Draws = own_draws
 
     def close(self) -> None:
         """Give the device's memory back."""
         self.conditioning.clear()
+        self.maps.clear()
+        self.controls.unload()
         self.models.unload()
 
 
@@ -71,7 +79,10 @@ def open_bench(*, catalog: Catalog, gallery: Gallery, hooks: Hooks, flags: Flags
     log.info("computing on %s", torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
     models = ModelCache(device, precision, placing=partial(placing_for, flags))
     previews = tuple(catalog.searched(ModelKind.PREVIEW))
-    return Bench(catalog=catalog, gallery=gallery, hooks=hooks, models=models, previews=previews)
+    return Bench(
+        catalog=catalog, gallery=gallery, hooks=hooks, models=models, previews=previews,
+        annotators=annotator_folders(flags, gallery.data_root),
+    )  # fmt: skip
 
 
 def placing_for(flags: Flags, family: Family) -> Placing | None:

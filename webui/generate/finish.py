@@ -18,11 +18,12 @@ from webui.gallery.filenames import BatchPlace
 from webui.gallery.infotext import InfotextFields, init_pairs, inpaint_pairs, write
 from webui.gallery.save import grid as make_grid
 from webui.gallery.save import grid_fits
+from webui.generate import controls
 from webui.generate.batch import Batch, sampler_row, schedule_used, to_image
 from webui.generate.running import Run
 from webui.generate.start import noise_multiplier
 from webui.jobs.wire import NotStorable, pack
-from webui.settings import declared
+from webui.settings import declared, flat, from_flat
 from webui.settings.groups import Sampling
 
 VERSION = f"Maple {__version__}"
@@ -45,7 +46,7 @@ class Finish:
 
     def __init__(self, run: Run, *, earlier: Sequence[Artifact]) -> None:
         self._run = run
-        self._earlier = {(each.seed, each.subseed): each for each in earlier if not each.grid}
+        self._earlier = {(each.seed, each.subseed): each for each in earlier if not each.grid and not each.beside}
         self._artifacts: list[Artifact] = []
         self._shown: list[Artifact] = []
         self._images: list[Image.Image] = []
@@ -84,6 +85,7 @@ class Finish:
         """The run's answer: the grid first when one is made, then the pictures; the facts A1111's `info` lists."""
         several = len(self._images) > 1 or not self._run.settings.saving.grid_only_if_multiple
         grid = self._grid() if several and self._images else None
+        self._add_maps()
         artifacts = (grid, *self._shown) if grid is not None else tuple(self._shown)
         return Result(
             artifacts=artifacts, info=self._info(with_grid=grid is not None), timings=dict(self._run.meter.timings),
@@ -134,7 +136,31 @@ class Finish:
             if shown:
                 fields = self.fields(picture, batch)
                 kept = artifact or run.bench.gallery.blob(image, fields=fields, settings=run.settings)
-                self._shown.append(kept)
+                self._shown.append(replace(kept, beside=True))
+
+    def _add_maps(self) -> None:
+        """The control maps after all pictures, without text; kept in a folder of their own where the setting says."""
+        run, settings = self._run, self._run.settings.control
+        for detector, image in controls.shown(run):
+            if settings.detectmap_autosaving and run.plan.request.save and detector != "none":
+                self._save_map(image, detector)
+            if not settings.no_detectmap:
+                fields = self.fields(run.plan.pictures[0], self._last)
+                artifact = run.bench.gallery.blob(image, fields=fields, settings=run.settings)
+                self._shown.append(replace(artifact, beside=True))
+
+    def _save_map(self, image: Image.Image, detector: str) -> None:
+        """Into `detectedmap_dir`/<preprocessor>, below the pictures' folder unless that is a full path."""
+        run = self._run
+        below = Path(run.settings.control.detectedmap_dir).expanduser() / detector
+        folder = run.bench.gallery.folder(kind_of(run), settings=run.settings) / below
+        into = {
+            "paths.outdir_samples": str(folder), "saving.save_to_dirs": False,
+            "saving.samples_filename_pattern": detector, "saving.save_images_add_number": True,
+        }  # fmt: skip
+        fields = self.fields(run.plan.pictures[0], self._last)
+        settings = from_flat({**flat(run.settings), **into})
+        run.bench.gallery.save(image, fields=fields, infotext="", kind=kind_of(run), settings=settings)
 
     def _save_beside(self, image: Image.Image, batch: Batch, index: int, iteration: int, suffix: str) -> Artifact:
         """A further picture of this one, under its name with an ending."""
@@ -322,6 +348,7 @@ def all_extras(run: Run, picture: Picture, batch: Batch | None) -> dict[str, obj
     from_picture = init is not None or run.plan.request.hires is not None
     blank = ("mask_is_empty", {}) in run.said
     return {
+        **controls.control_pairs(run),
         **hires_extras(run, picture),
         **(inpaint_pairs(init.inpaint, blank=blank) if init and init.inpaint else {}),
         **(batch.hashes if batch else {}),

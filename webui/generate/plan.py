@@ -6,10 +6,25 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from webui.catalog import Catalog
-from webui.catalog.chosen import chosen_checkpoint
+from webui.catalog.chosen import ControlWithoutModel, check_control, chosen_checkpoint, chosen_control
+from webui.catalog.detectors import find_detector
 from webui.catalog.samplers import named_schedule, part_of_steps, split_name
 from webui.catalog.upscalers import hires_size, named_upscaler
-from webui.domain import Enlarge, GenerationRequest, Hires, Init, ModelRecord, NoiseSource, Pass, Picture, Plan, Stage
+from webui.domain import (
+    ControlHires,
+    ControlUnit,
+    Enlarge,
+    GenerationRequest,
+    Hires,
+    Init,
+    ModelRecord,
+    NoiseSource,
+    Pass,
+    Picture,
+    Plan,
+    PlannedControl,
+    Stage,
+)
 from webui.generate import networks
 from webui.prompt.comments import strip_comments
 from webui.settings import Settings
@@ -20,7 +35,8 @@ Note = tuple[str, dict[str, Any]]
 def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) -> Plan:
     """Resolve a request.
 
-    Raises UnknownSampler, UnknownSchedule, UnknownUpscaler, UnknownModel, ModelGone, NoCheckpoint.
+    Raises UnknownSampler, UnknownSchedule, UnknownUpscaler, UnknownModel, ModelGone, NoCheckpoint, UnknownDetector,
+    ControlWithoutModel, ControlMisfit.
     """
     sampler, schedule = names(request.sampler, request.schedule)
     checkpoint = chosen_checkpoint(catalog, request.checkpoint or settings.model.checkpoint)
@@ -54,8 +70,37 @@ def make_plan(request: GenerationRequest, settings: Settings, catalog: Catalog) 
         pictures=made,
         passes=tuple(passes),
         batch_size=request.batch_size,
+        controls=controls(request, passes, catalog),
         notes=tuple(notes),
     )
+
+
+def controls(request: GenerationRequest, passes: Sequence[Pass], catalog: Catalog) -> tuple[PlannedControl, ...]:
+    """The ControlNet units with their models, each looked at beside the checkpoint of every pass it guides."""
+    return tuple(control(unit, number, passes, catalog) for number, unit in enumerate(request.controls))
+
+
+def control(unit: ControlUnit, number: int, passes: Sequence[Pass], catalog: Catalog) -> PlannedControl:
+    """One unit resolved. Raises UnknownDetector, DetectorLeftOut, ControlWithoutModel, UnknownModel, ModelGone,
+    ControlMisfit.
+    """
+    row = find_detector(unit.module)
+    if not row.needs_model:
+        return PlannedControl(number=number, unit=unit, detector=row.name)
+    if unit.model in ("", "None"):
+        raise ControlWithoutModel(unit=number, module=row.shown)
+    record = chosen_control(catalog, unit.model)
+    for each in passes:
+        if takes_part(unit, each, several=len(passes) > 1):
+            check_control(catalog, record, each.stages[0].checkpoint)
+    return PlannedControl(number=number, unit=unit, detector=row.name, model=record)
+
+
+def takes_part(unit: ControlUnit, each: Pass, *, several: bool) -> bool:
+    """Whether a unit is meant for this pass: with a second pass, for one of them or for both."""
+    if each.given:
+        return False
+    return not several or unit.hires is ControlHires.BOTH or (unit.hires is ControlHires.HIGH) is bool(each.enlarge)
 
 
 def stage(

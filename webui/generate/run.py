@@ -32,6 +32,7 @@ def run(request: GenerationRequest, *, settings: Mapping[str, Any], reporter: Re
         reporter.note(key, **fields)
     finish = Finish(doing, earlier=reporter.finished())
     bench.models.keep, bench.models.park = in_force.model.checkpoints_limit, in_force.model.checkpoints_keep_in_cpu
+    bench.controls.keep = in_force.control.model_cache_size
     with bench.models.lease(), bench.hooks.around("wrap_run", plan=plan):
         stopped = make_batches(doing, groups, finish)
         return finish.result(stopped=stopped)

@@ -25,6 +25,10 @@ class Run:
     style_prompts: tuple[str, ...] = ()
     """Positive prompts of the styles asked for."""
     said: list[Note] = field(default_factory=list[Note])
+    guides: dict[tuple[int, str], Any] = field(default_factory=dict[tuple[int, str], Any])
+    """Maps of the ControlNet units: (unit, blob of the init picture they depend on or "") → `controls.Guide`."""
+    fitted: dict[tuple[int, int, int], Any] = field(default_factory=dict[tuple[int, int, int], Any])
+    """The same at the sizes of the passes."""
 
     def say_once(self, key: str, fields: dict[str, Any]) -> None:
         """Tell the person; every batch and pass may find the same, they hear it once."""

@@ -34,7 +34,7 @@ def run_series(series: Series, *, settings: Mapping[str, Any], reporter: Reporte
     """
     artifacts: list[Artifact] = []
     infos: list[Mapping[str, Any]] = []
-    earlier = list(reporter.finished())
+    earlier = [each for each in reporter.finished() if not each.beside]
     made, broken = 0, None
     for number, turn in enumerate(series.turns):
         match reporter.wish():

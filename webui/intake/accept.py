@@ -20,6 +20,7 @@ from webui.domain import GenerationRequest, Init, ModelKind
 from webui.domain.errors import BadInput, NotFound, OutOfRange
 from webui.gallery.blobs import Blobs
 from webui.hooks import Hooks
+from webui.intake.controls import check_control_models, with_controls
 from webui.intake.stylebook import StyleBook
 from webui.prompt.limits import check_length
 from webui.settings import Settings, SettingsStore, overlay
@@ -97,7 +98,8 @@ class Intake:
         """The request with names canonical, styles merged, sizes on the latent grid and seeds fixed.
 
         Raises OutOfRange, TooLong, UnknownSampler, UnknownSchedule, TooFewSteps, UnknownModel, ModelGone, NoCheckpoint,
-        NoInitImage, TooManyInitImages, InitWithHires, BlobGone, LockedSetting and what settings say of an override.
+        NoInitImage, TooManyInitImages, InitWithHires, BlobGone, LockedSetting, what `with_controls` and
+        `check_control_models` raise and what settings say of an override.
         """
         settings = overlay(self.settings.current, request.overrides)
         request = with_init(request, self.blobs)
@@ -108,7 +110,7 @@ class Intake:
         request = with_init(request, self.blobs)
         check_ranges(request)
         check_lengths(request)
-        request = canonical(request)
+        request = with_controls(canonical(request), self.blobs)
         self._check_models(request, settings)
         check_sampler(request, settings)
         return replace(request, seed=seed(request.seed), subseed=seed(request.subseed))
@@ -130,6 +132,7 @@ class Intake:
         return replace(request, prompt=prompt, negative_prompt=negative, prompts=prompts, hires=hires)
 
     def _check_models(self, request: GenerationRequest, settings: Settings) -> None:
+        check_control_models(request, self.catalog, settings)
         chosen_checkpoint(self.catalog, request.checkpoint or settings.model.checkpoint)
         vae = request.vae or settings.model.vae
         if vae not in ("Automatic", "None"):
