@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ class Services:
     """Give the models' memory back, if the engine is loaded."""
     engine_reload: Callable[[], None] = lambda: None
     """Load the checkpoint in force ahead of the next request."""
+    started: float = field(default_factory=time.time)
+    """Seconds since 1970; two starts of one server differ in it."""
     restart: Callable[[], None] | None = None
     """End the server and start it again with the same flags; None where nobody is there to do so."""
 

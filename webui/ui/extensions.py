@@ -79,6 +79,7 @@ def _installed(services: Services, spoken: str) -> dict[str, Any]:
     chosen = services.settings.current.extensions
     found = services.plugins.extensions if services.plugins else ()
     return {
+        "started": services.started,
         "all_off": chosen.all_off,
         "can_restart": services.restart is not None,
         "folder": str(services.settings.path.parent / "extensions"),

@@ -65,17 +65,19 @@
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-  /** Ask for a restart, wait until another process answers, and open the page anew. */
+  /** Ask for a restart, wait until another start answers, and open the page anew. */
   async function restart() {
+    const before = (await maple.ask("internal/extensions")).started;
     await maple.ask("internal/restart", {});
     say(maple.say("extensions_restarting"));
-    await pause(1500);
     const until = Date.now() + PATIENCE;
     while (Date.now() < until) {
-      try {
-        if ((await fetch(maple.address("internal/extensions"), { cache: "no-store" })).status < 500) { location.reload(); return; }
-      } catch { /* it is not there yet */ }
       await pause(500);
+      try {
+        const answer = await fetch(maple.address("internal/extensions"), { cache: "no-store" });
+        // Not signed in any more is an answer of the new one too: the page will ask for it.
+        if (answer.status === 401 || (answer.ok && (await answer.json()).started !== before)) { location.reload(); return; }
+      } catch { /* it is not there yet */ }
     }
     say(maple.say("extensions_no_answer"));
   }

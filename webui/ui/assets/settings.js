@@ -99,7 +99,16 @@
     const search = maple.make("label", { id: "settings_search" }, maple.make("input", { type: "search", placeholder: "Search settings", oninput: draw }));
     const apply = maple.make("button", { id: "settings_submit", type: "button", class: "maple-button primary", text: "Apply settings", onclick: submit });
     const notes = maple.make("button", { id: "request_notifications", type: "button", class: "maple-button", text: "Request browser notifications", onclick: allow });
-    return maple.make("div", { class: "settings-bar" }, apply, maple.make("span", { id: "settings_result", translate: false }), search, notes);
+    const restart = maple.make("button", { id: "settings_restart_gradio", type: "button", class: "maple-button", text: "Reload UI", onclick: again });
+    return maple.make("div", { class: "settings-bar" }, apply, restart, maple.make("span", { id: "settings_result", translate: false }), search, notes);
+  }
+
+  /** Some settings count from the next start on: start again, keep what was changed. */
+  async function again() {
+    if (Object.keys(changed).length) await submit();
+    if (Object.keys(changed).length) return;
+    maple.at("#settings_result").textContent = maple.say("extensions_restarting");
+    await maple.attempt(() => maple.restart());
   }
 
   /** Browsers ask for this on https and on the machine itself only; elsewhere the title tells. */
