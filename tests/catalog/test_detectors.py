@@ -122,6 +122,8 @@ def test_a_union_network_hears_what_the_map_is():
 def test_every_file_can_be_fetched_over_https_and_has_a_folder():
     for row in DETECTORS:
         for file in row.weights:
+            if file.name.startswith("maple-demo"):  # comes with Maple, in the folder itself
+                continue
             assert file.folders
             assert file.sources
             assert all(source.startswith("https://") for source in file.sources)

@@ -159,6 +159,8 @@ BODY = _file("body_pose_model.pth", "openpose")
 HAND = _file("hand_pose_model.pth", "openpose")
 FACE = _file("facenet.pth", "openpose")
 YOLOX = _file("yolox_l.onnx", "openpose", f"{HUB}/yzd-v/DWPose/resolve/main/yolox_l.onnx")
+DEMO = WeightFile(name="maple-demo-pose.safetensors")
+"""Comes with Maple; it knows the demo checkpoint's figures and nothing else."""
 DWPOSE = _file("dw-ll_ucoco_384.onnx", "openpose", f"{HUB}/yzd-v/DWPose/resolve/main/dw-ll_ucoco_384.onnx")
 SKETCH = _file("sk_model.pth", "lineart")
 SKETCH_COARSE = _file("sk_model2.pth", "lineart")
@@ -246,6 +248,8 @@ ROWS = (
                 target=f"{PEOPLE}:openpose_faceonly"),
     DetectorRow(name="openpose_face", type="OpenPose", resolution=True, poses=True, weights=(BODY, FACE),
                 target=f"{PEOPLE}:openpose_face"),
+    DetectorRow(name="openpose_demo", label="openpose_demo (Maple's figures)", type="OpenPose", resolution=True,
+                poses=True, weights=(DEMO,), target="webui.engine.control.demo_pose:find_poses"),
     DetectorRow(name="openpose", type="OpenPose", resolution=True, poses=True, weights=(BODY,),
                 target=f"{PEOPLE}:openpose"),
     DetectorRow(name="normal_midas", type="NormalMap", a1111="normal_map", resolution=True, weights=(MIDAS,),
@@ -307,7 +311,7 @@ TYPES = (
     ControlType(name="NormalMap", detectors=("none", "normal_bae", "normal_midas"), default="normal_bae",
                 tags=("normalmap", "normal"), union="Normal Map"),
     ControlType(name="OpenPose", detectors=("none", "openpose_full", "openpose_hand", "openpose_faceonly",
-                                            "openpose_face", "openpose", "dw_openpose_full"),
+                                            "openpose_face", "openpose_demo", "openpose", "dw_openpose_full"),
                 default="openpose_full", tags=("openpose", "densepose"), union="OpenPose"),
     ControlType(name="Recolor", detectors=("none", "recolor_luminance", "recolor_intensity"),
                 default="recolor_luminance", tags=("recolor",)),

@@ -75,7 +75,7 @@ def detect(
     if lacking:
         raise AnnotatorMissing(
             detector=row.name, files=[file.name for file in lacking], folder=str(place(lacking[0], folders).parent),
-            searched=[str(folder) for folder in folders], sources=[file.sources[0] for file in lacking],
+            searched=[str(folder) for folder in folders], sources=[one for file in lacking for one in file.sources[:1]],
         )  # fmt: skip
     if not row.target:
         return Detected(map=rgb(picture))
