@@ -1,4 +1,5 @@
-"""`python -m webui.demo STEP`: draw, vae, encode, text, unet, decoder, export, judge; `all` runs them in this order.
+"""`python -m webui.demo STEP`: draw, vae, encode, text, unet, decoder, export, controls, judge; `all` runs them in this
+order. `controls` teaches the exported checkpoint on, together with its two ControlNets, and writes all three.
 `adapters` trains a LoRA, an embedding and a hypernetwork for the finished checkpoint and makes its VAE in sepia;
 `effects` measures what prompt language, passes and adapters do to its pictures.
 
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from webui.demo import adapters, checkpoint, effects, judge, pictures, text, unet, vae
+from webui.demo import adapters, checkpoint, controls, effects, judge, pictures, text, unet, vae
 from webui.demo.course import together
 from webui.demo.drawings import draw
 from webui.demo.sample import sample, save_grid
@@ -36,6 +37,7 @@ def main() -> None:
     reader.add_argument("--vae-steps", type=int, default=3000)
     reader.add_argument("--decoder-steps", type=int, default=600)
     reader.add_argument("--text-steps", type=int, default=600)
+    reader.add_argument("--control-steps", type=int, default=controls.Lesson().steps)
     reader.add_argument("--lesson", choices=list(LESSONS), help="one stage of the UNet's training (default: all)")
     reader.add_argument("--unet-steps", type=int, help="another number of steps for --lesson")
     reader.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
@@ -116,6 +118,15 @@ def _export(asked: argparse.Namespace) -> None:
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {trained}")
 
 
+def _controls(asked: argparse.Namespace) -> None:
+    lesson = controls.Lesson(steps=asked.control_steps)
+    base = controls.kept_base(asked.folder, asked.checkpoint)
+    together(controls.encode, asked.folder, base, lesson, processes=asked.processes)
+    together(controls.train_controls, asked.folder, base, lesson, processes=asked.processes)
+    for file in controls.export(asked.folder, base, asked.checkpoint, Path()):
+        print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
 def _judge(asked: argparse.Namespace) -> None:
     parts, size = checkpoint.opened(asked.checkpoint, text.clip_rows())
     things = judge.held_back(asked.prompts)
@@ -150,6 +161,7 @@ _STEPS = {
     "unet": _unet,
     "decoder": _decoder,
     "export": _export,
+    "controls": _controls,
     "judge": _judge,
 }
 

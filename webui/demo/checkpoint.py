@@ -7,17 +7,19 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from webui.demo.layout import Tensors, text_layout, unet_layout, vae_layout
+from webui.demo.layout import Tensors, control_layout, text_layout, unet_layout, vae_layout
 from webui.demo.sample import Parts, Rows
 from webui.demo.text import CLIP_LENGTH
 
 NAME = "Maple demo"
 LICENCE = "CC0-1.0"
+ARCHITECTURE = "stable-diffusion-v1"
 SAMPLER, STEPS, CFG_SCALE = "Euler a", 20, 5.0
 _TEXT_FACTS = (
     "vocab_size",
@@ -50,6 +52,25 @@ def export(
     partial = file.with_suffix(".partial")
     save_file(half, partial, metadata=metadata(unet=unet, vae=vae, encoder=encoder, size=size, trained=trained))
     partial.replace(file)
+    file.chmod(0o644)
+    return file
+
+
+def export_control(file: Path, *, control: ControlNetModel, size: int, trained: str) -> Path:
+    """Write a ControlNet as a single file of its own, fp16. What its weights cannot tell is in the header as well."""
+    config = _plain(dict(control.config))
+    tensors = control_layout(control.state_dict(), config)
+    half = {key: tensor.detach().half().contiguous().clone() for key, tensor in tensors.items()}
+    said = {
+        "format": "pt",
+        "maple.config": json.dumps({"licence": LICENCE, "family": "sd1", "controlnet": config}),
+        **_spec(f"{NAME}: {file.stem.rpartition('-')[2]}", size, trained, architecture=f"{ARCHITECTURE}/controlnet"),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    save_file(half, partial, metadata=said)
+    partial.replace(file)
+    file.chmod(0o644)
     return file
 
 
@@ -73,14 +94,20 @@ def metadata(
     return {
         "format": "pt",
         "maple.config": json.dumps(config),
+        **_spec(NAME, size, trained),
+        "modelspec.prediction_type": "epsilon",
+    }
+
+
+def _spec(title: str, size: int, trained: str, architecture: str = ARCHITECTURE) -> dict[str, str]:
+    return {
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": "stable-diffusion-v1",
+        "modelspec.architecture": architecture,
         "modelspec.implementation": "diffusers",
-        "modelspec.title": NAME,
+        "modelspec.title": title,
         "modelspec.author": "Maple WebUI",
         "modelspec.description": trained,
         "modelspec.resolution": f"{size}x{size}",
-        "modelspec.prediction_type": "epsilon",
         "modelspec.license": LICENCE,
     }
 

@@ -13,6 +13,7 @@ shipped with. Their first layers do not start at nought, their last ones do: the
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,11 @@ LINED: dict[str, float] = {"single": 16, "two": 6, "pair": 6, "figure": 26, "sce
 POSED: dict[str, float] = {"figure": 1}
 UNCONDITIONAL = 0.1
 MAPS: dict[str, Callable[[Spec, int, random.Random], Map]] = {"lines": line_map, "pose": pose_map}
+FILES = {
+    "lines": Path("models/ControlNet/maple-demo-lineart.safetensors"),
+    "pose": Path("models/ControlNet/maple-demo-openpose.safetensors"),
+}
+SAID = {"lines": "white lines on black", "pose": "OpenPose skeletons of 18 joints"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,17 @@ def fresh_control(unet: UNet2DConditionModel) -> ControlNetModel:
             nn.init.kaiming_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
     return control
+
+
+def kept_base(folder: Path, source: Path) -> Path:
+    """A copy of the checkpoint the course starts from, kept in `folder`: `export` writes over the checkpoint, and a
+    course that is called again must find what it began with."""
+    file = folder / f"{NAME}-base.safetensors"
+    if not file.exists():
+        partial = file.with_suffix(".partial")
+        shutil.copyfile(source, partial)
+        partial.replace(file)
+    return file
 
 
 def encode(folder: Path, source: Path, lesson: Lesson, *, peers: Peers) -> None:
@@ -210,6 +227,20 @@ class _Report:
             self._seen.clear()
             with self._file.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({"step": step + 1, "none": mean[0], "lines": mean[1], "pose": mean[2]}) + "\n")
+
+
+def export(folder: Path, source: Path, file: Path, root: Path) -> list[Path]:
+    """Write the checkpoint `file`, with the VAE of `source`, and both ControlNets below `root`."""
+    unet, encoder, controls, step = load(folder)
+    parts, size = checkpoint.opened(source, text.clip_rows())
+    rows = sum(Lesson().rows) * 2
+    trained = f"Trained from scratch on drawn pictures; last {step} steps of {rows} together with its ControlNets."
+    spread = text.spread(encoder, text.vocabulary(folder))
+    files = [checkpoint.export(file, unet=unet, vae=parts.vae, encoder=spread, size=size, trained=trained)]
+    for name, control in controls.items():
+        said = f"Trained from scratch with the Maple demo checkpoint, {step} steps; {SAID[name]}."
+        files.append(checkpoint.export_control(root / FILES[name], control=control, size=size, trained=said))
+    return files
 
 
 def load(folder: Path) -> tuple[UNet2DConditionModel, CLIPTextModel, dict[str, ControlNetModel], int]:

@@ -32,6 +32,33 @@ def unet_layout(tensors: Tensors, config: dict[str, Any]) -> Tensors:
     return found
 
 
+def control_layout(tensors: Tensors, config: dict[str, Any]) -> Tensors:
+    """A ControlNetModel's tensors under control_model.*, as a ControlNet's own single file names them."""
+    hints = 2 * len(config["conditioning_embedding_out_channels"]) - 1
+    places = {
+        "controlnet_cond_embedding.conv_in": "input_hint_block.0",
+        "controlnet_cond_embedding.conv_out": f"input_hint_block.{2 * hints}",
+        "controlnet_mid_block": "middle_block_out.0",
+    }
+    for number in range(hints - 1):
+        places[f"controlnet_cond_embedding.blocks.{number}"] = f"input_hint_block.{2 * number + 2}"
+    found: Tensors = {}
+    encoder: Tensors = {}
+    for key, tensor in tensors.items():
+        place = next((place for place in places if key.startswith(f"{place}.")), None)
+        if place:
+            found[f"control_model.{places[place]}.{key[len(place) + 1 :]}"] = tensor
+        elif key.startswith("controlnet_down_blocks."):
+            _, number, ending = key.split(".")
+            found[f"control_model.zero_convs.{number}.0.{ending}"] = tensor
+        else:
+            encoder[key] = tensor
+    wide = {**config, "up_block_types": tuple(config["down_block_types"])}
+    for key, tensor in unet_layout(encoder, wide).items():
+        found[key.replace("model.diffusion_model.", "control_model.", 1)] = tensor
+    return found
+
+
 def _unet_places(config: dict[str, Any]) -> dict[str, str]:
     places = {
         "time_embedding.linear_1": "time_embed.0",

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel
@@ -23,6 +26,8 @@ from webui.demo.pictures import SCALE
 from webui.demo.unet import signal_to_noise
 
 Rows = Callable[[str], list[int]]
+Asked = tuple[ControlNetModel, Sequence[NDArray[np.uint8]]]
+"""A ControlNet and one map (size, size, 3) of 0-255 per picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +42,18 @@ class Parts:
 
 @torch.no_grad()
 def sample(
-    parts: Parts, prompts: Sequence[str], *, seeds: Sequence[int], size: int, steps: int = 20, cfg_scale: float = 5.0
-) -> list[Image.Image]:
-    """One picture of size × size per prompt and seed; Euler ancestral (Karras et al. 2022, appendix C; k-diffusion)."""
+    parts: Parts, prompts: Sequence[str], *, seeds: Sequence[int], size: int, steps: int = 20, cfg_scale: float = 5.0,
+    control: Asked | None = None,
+) -> list[Image.Image]:  # fmt: skip
+    """One picture of size × size per prompt and seed; Euler ancestral (Karras et al. 2022, appendix C; k-diffusion).
+    `control` guides with and without prompt alike, at weight 1 from the first step to the last."""
     hidden = _read(parts, [*prompts, *("" for _ in prompts)])
     dice = [torch.Generator().manual_seed(seed) for seed in seeds]
+    hints = control and _hints(control[1])
     sigmas = schedule(steps)
     x = sigmas[0] * _noise(dice, size)
     for sigma, after in pairwise(sigmas):
-        d = _guided(parts.unet, x, sigma, hidden, cfg_scale)
+        d = _guided(parts.unet, x, sigma, hidden, cfg_scale, control and control[0], hints)
         down, up = _ancestral(sigma, after)
         x = x + d * (down - sigma)
         if after > 0:
@@ -70,10 +78,21 @@ def _time_of(sigma: Tensor) -> Tensor:
     return (high - 1 + part).clamp(0, len(log_sigmas) - 1)
 
 
-def _guided(unet: UNet2DConditionModel, x: Tensor, sigma: Tensor, hidden: Tensor, cfg_scale: float) -> Tensor:
+def _hints(maps: Sequence[NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(np.stack([*maps, *maps])).permute(0, 3, 1, 2).float() / 255
+
+
+def _guided(
+    unet: UNet2DConditionModel, x: Tensor, sigma: Tensor, hidden: Tensor, cfg_scale: float,
+    network: ControlNetModel | None, hints: Tensor | None,
+) -> Tensor:  # fmt: skip
     """The guided noise estimate, which is dx/dsigma."""
-    scaled = torch.cat([x, x]) / (sigma**2 + 1).sqrt()
-    with_prompt, without = unet(scaled, _time_of(sigma), hidden).sample.chunk(2)
+    scaled, time = torch.cat([x, x]) / (sigma**2 + 1).sqrt(), _time_of(sigma)
+    told = {}
+    if network is not None:
+        down, middle = network(scaled, time, hidden, hints, return_dict=False)
+        told = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+    with_prompt, without = unet(scaled, time, hidden, **told).sample.chunk(2)
     return without + cfg_scale * (with_prompt - without)
 
 
