@@ -7,6 +7,7 @@ names it and export it here when more than one room speaks of it.
 from webui.domain.control import Control
 from webui.domain.controlnet import ControlHires, ControlMode, ControlResize, ControlUnit
 from webui.domain.convert import ConvertRequest
+from webui.domain.detect import DetectRequest
 from webui.domain.extras import ExtrasRequest
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
@@ -36,6 +37,7 @@ __all__ = [
     "ControlResize",
     "ControlUnit",
     "ConvertRequest",
+    "DetectRequest",
     "Enlarge",
     "ExtrasRequest",
     "Family",

@@ -10,15 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body, Request
 
 from webui.catalog.annotators import annotator_folders, missing, place
 from webui.catalog.chosen import control_title
 from webui.catalog.detectors import DETECTORS, TYPES, UNION_TYPES, DetectorRow, Dial, default_model, models_for
 from webui.domain import ModelKind, ModelRecord
 from webui.services import Services
+from webui.settings import flat
+from webui.ui.controlnet_form import detect_from
 from webui.ui.gradio6 import gr
 from webui.ui.parts import slot
+from webui.ui.routes import language, owner_of, shown
 
 
 def units(tab: str) -> None:
@@ -40,6 +43,14 @@ def controlnet_routes(services: Services) -> APIRouter:
     def table() -> dict[str, Any]:
         return offered(services)
 
+    @router.post("/detect")
+    def detect(request: Request, values: dict[str, Any] = Body(embed=True)) -> dict[str, Any]:
+        """A unit's picture to its map, as a job of the queue."""
+        asked = detect_from(values, services.gallery.blobs)
+        settings = flat(services.settings.current)
+        job = services.jobs.put(asked, kind="detect", owner=owner_of(request), settings=settings)
+        return shown(services, job, language(request))
+
     @router.post("/refresh")
     def refresh() -> dict[str, Any]:
         services.catalog.refresh(ModelKind.CONTROLNET)
@@ -51,7 +62,7 @@ def controlnet_routes(services: Services) -> APIRouter:
 def offered(services: Services) -> dict[str, Any]:
     """Everything the page needs to draw a unit."""
     records = usable(services)
-    shown = listed(services, records)
+    titles = listed(services, records)
     folders = annotator_folders(services.flags, services.settings.path.parent)
     return {
         "count": services.settings.current.control.unit_count,
@@ -61,12 +72,12 @@ def offered(services: Services) -> dict[str, Any]:
                 "name": kind.name,
                 "detectors": list(kind.detectors),
                 "default": kind.default,
-                "models": [shown[record.title] for record in models_for(kind, records)],
-                "model": shown.get(default_model(kind, records), ""),
+                "models": [titles[record.title] for record in models_for(kind, records)],
+                "model": titles.get(default_model(kind, records), ""),
             }
             for kind in TYPES
         ],
-        "models": list(shown.values()),
+        "models": list(titles.values()),
         "union_types": list(UNION_TYPES),
     }
 

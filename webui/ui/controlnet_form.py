@@ -14,6 +14,7 @@ from PIL import ImageChops
 
 from webui.catalog.detectors import find_detector
 from webui.domain.controlnet import ControlHires, ControlMode, ControlResize, ControlUnit
+from webui.domain.detect import DetectRequest
 from webui.domain.errors import BadInput
 from webui.gallery.blobs import Blobs
 from webui.intake import drawn
@@ -95,6 +96,22 @@ def unit_from(values: Mapping[str, Any], number: int = 0) -> ControlUnit:
         layer_weights=tuple(_number({"layer_weights": each}, "layer_weights", number)
                             for each in cast(Iterable[Any], weights)),
         **found,
+    )  # fmt: skip
+
+
+def detect_from(values: Mapping[str, Any], blobs: Blobs) -> DetectRequest:
+    """What is asked of a preprocessor alone. Raises ControlFieldWrong, NoControlPicture, UnknownDetector, BlobGone."""
+    number = values.get("number")
+    number = number if isinstance(number, int) else 0
+    picture = str(values.get("picture") or "")
+    if not picture:
+        raise NoControlPicture(number=number)
+    unit = unit_from(values, number)
+    sides = {side: int(_number(values, side, number)) for side in ("width", "height") if values.get(side) is not None}
+    return DetectRequest(
+        image=picture_upright(blobs, picture), module=find_detector(unit.module).name, resolution=unit.resolution,
+        threshold_a=unit.threshold_a, threshold_b=unit.threshold_b, mask=drawn_mask(values, picture, blobs),
+        resize_mode=unit.resize_mode, pixel_perfect=unit.pixel_perfect, **sides,
     )  # fmt: skip
 
 
