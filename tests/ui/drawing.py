@@ -51,3 +51,8 @@ def run(request: GenerationRequest, *, settings: Any, reporter: Reporter, bench:
 def converted(request: Any, *, settings: Any, reporter: Any, bench: Any) -> Result:
     """Stands for a conversion: says what was asked."""
     return Result(notes=(("converted", {"path": f"{request.name}.{request.to}", "tensors": 1, "megabytes": 2}),))
+
+
+def enlarged(request: Any, *, settings: Any, reporter: Any, bench: Any) -> Result:
+    """Stands for Extras: makes nothing."""
+    return Result()

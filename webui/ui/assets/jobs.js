@@ -286,7 +286,7 @@
 
     maple.on("click", `#${tab}_interrupt, #${tab}_interrupting`, interrupt);
     maple.on("click", `#${tab}_skip`, () => wish("skip"));
-    maple.on("click", `#${tab}_upscale`, upscale);
+    if (tab === "txt2img") maple.on("click", "#txt2img_upscale", upscale);
     maple.whenSeen(`#${tab}_generate_box`, () => overlay(Boolean(followed)));
     maple.whenSeen(`#${tab}_gallery`, () => { if (followed) progress(followed.job); });
     document.addEventListener("maple:language", () => { if (followed) progress(followed.job); });
