@@ -47,6 +47,31 @@ def save_small_checkpoint(path: Path, *, with_vae: bool = True) -> Path:
     return path
 
 
+def save_small_control(path: Path, *, seed: int = 5) -> Path:
+    """A seeded ControlNet for the small SD 1 checkpoint, in cldm's single-file layout; its zero convolutions are none
+    any more, so that it matters.
+    """
+    import torch
+    from diffusers.models.controlnets.controlnet import ControlNetModel
+    from safetensors.torch import save_file
+
+    from webui.engine.control.layouts import to_cldm
+
+    torch.manual_seed(seed)
+    network = ControlNetModel(
+        block_out_channels=(32, 32, 32, 32), cross_attention_dim=64, layers_per_block=2, attention_head_dim=8,
+        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+        conditioning_embedding_out_channels=(16, 16, 32, 32),
+    )  # fmt: skip
+    with torch.no_grad():
+        for name, weights in network.named_parameters():
+            if name.startswith("controlnet_") and not weights.any():
+                weights.copy_(torch.randn(weights.shape) * 0.1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.half().clone().contiguous() for name, value in to_cldm(network).items()}, path)
+    return path
+
+
 def small_sdxl(*, refiner: bool = False, channels: int = 4) -> Any:
     """SDXL's real classes, seeded and narrow: `unet`, `vae`, `text` (None in the refiner) and `big`; whole numbers of
     fp16, so that a half-precision file gives them back exactly.
