@@ -12,7 +12,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
 
 def test_the_ratio_bar_shapes_the_picture_and_goes_when_it_is_turned_off(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path / "扩展 (1)", "--skip-load-model-at-start") as server:
+    root = tmp_path / "扩展 (1)"
+    root.mkdir()
+    with running(root, "--skip-load-model-at-start") as server:
         page = browser.new_page(locale="zh-CN", viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(PATIENCE)
         visit(page, server.url)
