@@ -223,6 +223,6 @@ def test_a_new_checkpoint_is_listed_after_refresh(client: TestClient, services: 
     client.post("/sdapi/v1/refresh-checkpoints")
 
 
-def test_networks_can_be_left_unfollowed():
-    assert Txt2Img(prompt="a <lora:b:1>").request().networks
-    assert not Txt2Img(prompt="a <lora:b:1>", disable_extra_networks=True).request().networks
+def test_networks_can_be_left_unfollowed(services: Services) -> None:
+    assert Txt2Img(prompt="a <lora:b:1>").request(services.gallery.blobs).networks
+    assert not Txt2Img(prompt="a <lora:b:1>", disable_extra_networks=True).request(services.gallery.blobs).networks

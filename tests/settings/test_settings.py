@@ -83,6 +83,7 @@ A1111_DEFAULTS = {
     "control_net_no_detectmap": False, "control_net_detectmap_autosaving": False,
     "control_net_detectedmap_dir": "detected_maps", "control_net_sync_field_args": True,
     "controlnet_ignore_noninpaint_mask": False,
+    "api_enable_requests": True, "api_forbid_local_requests": True, "api_useragent": "",
 }  # fmt: skip
 OURS = {"sd_model_checkpoint", "quicksettings_list"}  # "" for null; the row of quick settings Chinese users know
 
@@ -117,15 +118,21 @@ def test_every_folder_and_pattern_is_locked():
 
 
 @pytest.mark.parametrize("name", [
-    "outdir_save", "outdir_img2img_samples", "temp_dir", "api_enable_requests", "grid_zip_filename_pattern",
+    "outdir_save", "outdir_img2img_samples", "temp_dir", "grid_zip_filename_pattern",
     "control_net_models_path", "control_net_modules_path",
     "control_net_detectedmap_dir", "api_some_future_thing", "disabled_extensions",
-    "disable_all_extensions", "wildcard_folder", "run_command",
+    "wildcard_folder", "run_command",
 ])  # fmt: skip
 def test_unknown_keys_that_name_places_are_locked_too(name: str):
     assert locked(name)
     with pytest.raises(LockedSetting):
         overlay(Settings(), {name: "/tmp/x"})
+
+
+def test_what_the_api_may_fetch_is_not_the_apis_to_say():
+    for name, value in {"api_enable_requests": False, "api_forbid_local_requests": False, "api_useragent": "x"}.items():
+        with pytest.raises(LockedSetting):
+            overlay(Settings(), {name: value})
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 May import everything below but gradio. The gate stands in front of every route; here a request already has its owner.
 Add an
-A1111 route in `sdapi.py` with the field names and defaults of A1111 1.10.1, one of ours in `v1.py`.
+A1111 route in `sdapi.py` with the field names and defaults of A1111 1.10.1, one of ours in `v1.py`; the ControlNet
+extension's are in `controlnet.py`.
 """
 
 from fastapi import FastAPI
 
-from webui.api import docs, extra_networks, extras, lists, sdapi, v1
+from webui.api import controlnet, docs, extra_networks, extras, lists, sdapi, v1
 from webui.api.errors import add_handlers
 from webui.services import Services
 
@@ -20,6 +21,7 @@ def mount(app: FastAPI, services: Services) -> None:
     app.include_router(lists.routes(services))
     app.include_router(extras.routes(services))
     app.include_router(extra_networks.routes(services))
+    app.include_router(controlnet.routes(services))
     docs.mount(app)
 
 

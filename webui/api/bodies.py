@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, Field
 
+from webui.api import units
 from webui.api.handed_in import kept
 from webui.domain import (
     GenerationRequest,
@@ -20,6 +21,7 @@ from webui.domain import (
 from webui.domain.errors import BadInput, OutOfRange
 from webui.gallery.blobs import Blobs
 from webui.intake.accept import NoInitImage
+from webui.settings.groups.api import Api
 
 RESIZE_MODES, CONTENTS = tuple(ResizeMode), tuple(MaskedContent)
 SOFT_INPAINTING = "soft inpainting"
@@ -85,11 +87,11 @@ class Shared(BaseModel):
         return {
             "restore_faces": self.restore_faces,
             "script_name": self.script_name,
-            "alwayson_scripts": self.alwayson_scripts,
+            "alwayson_scripts": {n: told for n, told in self.alwayson_scripts.items() if n.lower() != units.NAME},
         }
 
-    def asked(self) -> GenerationRequest:
-        """The domain's noun, without what belongs to one route alone. Raises NotYet."""
+    def asked(self, blobs: Blobs, remote: Api | None) -> GenerationRequest:
+        """The domain's noun, without what belongs to one route alone. Raises NotYet and what `units_of` raises."""
         for field, value in self.unbuilt().items():
             if value and value != "None":
                 raise NotYet(field=field)
@@ -118,6 +120,7 @@ class Shared(BaseModel):
                 s_min_uncond=self.s_min_uncond,
             ),
             overrides=dict(self.override_settings or {}),
+            controls=units.units_of(self.alwayson_scripts, blobs, lambda text: kept(text, blobs, remote)),
             save=self.save_images and not self.do_not_save_samples,
             save_grid=self.save_images and not self.do_not_save_grid,
         )  # fmt: skip
@@ -151,9 +154,11 @@ class Txt2Img(Shared):
     def unbuilt(self) -> dict[str, Any]:
         return super().unbuilt() | {"firstpass_image": self.firstpass_image}
 
-    def request(self) -> GenerationRequest:
-        """The domain's noun. Raises NotYet."""
-        return replace(self.asked(), hires=self.hires())
+    def request(self, blobs: Blobs, remote: Api | None = None) -> GenerationRequest:
+        """The domain's noun, its units' pictures kept in `blobs`; `remote`: what of addresses is allowed. Raises NotYet
+        and what `units_of` raises.
+        """
+        return replace(self.asked(blobs, remote), hires=self.hires())
 
     def hires(self) -> Hires | None:
         """The second pass, when one is asked for."""
@@ -198,35 +203,36 @@ class Img2Img(Shared):
     include_init_images: bool = False
 
     def unbuilt(self) -> dict[str, Any]:
-        others = {name: told for name, told in self.alwayson_scripts.items() if name.lower() != SOFT_INPAINTING}
-        return super().unbuilt() | {"alwayson_scripts": others}
+        whole = super().unbuilt()
+        others = {name: told for name, told in whole["alwayson_scripts"].items() if name.lower() != SOFT_INPAINTING}
+        return whole | {"alwayson_scripts": others}
 
-    def request(self, blobs: Blobs) -> GenerationRequest:
-        """The domain's noun, its pictures kept in `blobs`. Raises NotYet, NoInitImage, OutOfRange, UnreadablePicture,
-        NotAPicture, DiskFull.
+    def request(self, blobs: Blobs, remote: Api | None = None) -> GenerationRequest:
+        """The domain's noun, its pictures kept in `blobs`; `remote`: what of addresses is allowed. Raises NotYet,
+        NoInitImage, OutOfRange, what `units_of` and what `kept` raises.
         """
-        asked = self.asked()
+        asked = self.asked(blobs, remote)
         if not self.init_images:
             raise NoInitImage()
         init = Init(
-            images=tuple(kept(text, blobs) for text in self.init_images),
+            images=tuple(kept(text, blobs, remote) for text in self.init_images),
             # A1111 takes null for nothing to change.
             denoising_strength=self.denoising_strength or 0.0,
             resize_mode=RESIZE_MODES[numbered("resize_mode", self.resize_mode)],
             image_cfg_scale=self.image_cfg_scale,
-            inpaint=self.inpaint(blobs),
-            latent_mask=kept(self.latent_mask, blobs) if self.latent_mask else "",
+            inpaint=self.inpaint(blobs, remote),
+            latent_mask=kept(self.latent_mask, blobs, remote) if self.latent_mask else "",
             noise_multiplier=self.initial_noise_multiplier,
         )
         return replace(asked, init=init)
 
-    def inpaint(self, blobs: Blobs) -> Inpaint | None:
+    def inpaint(self, blobs: Blobs, remote: Api | None) -> Inpaint | None:
         """The mask, when one is given."""
         if not self.mask:
             return None
         both = self.mask_blur
         return Inpaint(
-            mask=kept(self.mask, blobs),
+            mask=kept(self.mask, blobs, remote),
             blur_x=self.mask_blur_x if both is None else both,
             blur_y=self.mask_blur_y if both is None else both,
             invert=bool(self.inpainting_mask_invert),

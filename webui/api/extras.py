@@ -120,7 +120,8 @@ def routes(services: Services) -> APIRouter:
             if row is not None and row.latent:
                 # Those work inside a second pass, not on pictures.
                 raise UnknownUpscaler(name=name, closest=[each.name for each in UPSCALERS if not each.latent])
-        ids = await asyncio.to_thread(lambda: tuple(kept(each, services.gallery.blobs) for each in images))
+        blobs, remote = services.gallery.blobs, services.settings.current.api
+        ids = await asyncio.to_thread(lambda: tuple(kept(each, blobs, remote) for each in images))
         job = services.submit_extras(body.request(ids), owner=owner_of(request))
         done = await closed(services.jobs, job.id)
         if done.state is JobState.FAILED:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from webui.api import units
 from webui.api.bodies import SOFT_INPAINTING
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.embeddings import Embedding, Embeddings
@@ -13,7 +14,7 @@ from webui.domain import Family, ModelKind
 from webui.domain.errors import NotFound
 from webui.services import Services
 
-SCRIPTS: dict[str, list[str]] = {"txt2img": [], "img2img": [SOFT_INPAINTING]}
+SCRIPTS: dict[str, list[str]] = {"txt2img": [units.NAME], "img2img": [units.NAME, SOFT_INPAINTING]}
 """Names that `alwayson_scripts` takes."""
 WIDTHS: dict[Family, set[int]] = {Family.SD1: {768}, Family.SD2: {1024}, Family.SDXL: {768, 1280}}
 """Text widths of families."""

@@ -77,13 +77,14 @@ def _generation(router: APIRouter, services: Services) -> None:
     async def txt2img(body: Txt2Img, request: Request) -> Images:  # pyright: ignore[reportUnusedFunction]
         """Make pictures and wait for them."""
         asked = with_infotext(body, services)
-        return await made(asked, asked.request(), request, body.model_dump())
+        wanted = await asyncio.to_thread(asked.request, services.gallery.blobs, services.settings.current.api)
+        return await made(asked, wanted, request, body.model_dump())
 
     @router.post("/img2img")
     async def img2img(body: Img2Img, request: Request) -> Images:  # pyright: ignore[reportUnusedFunction]
         """Make pictures from pictures and wait for them."""
         asked = with_infotext(body, services)
-        wanted = await asyncio.to_thread(asked.request, services.gallery.blobs)
+        wanted = await asyncio.to_thread(asked.request, services.gallery.blobs, services.settings.current.api)
         echo = body.model_dump()
         if not body.include_init_images:
             echo |= {"init_images": None, "mask": None}
@@ -105,7 +106,7 @@ def _generation(router: APIRouter, services: Services) -> None:
     @router.post("/png-info")
     def png_info(body: PngInfo) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Read the metadata of a picture."""
-        found = read_picture(decoded(body.image))
+        found = read_picture(decoded(body.image, services.settings.current.api))
         return {
             "info": found.infotext or "",
             "items": dict(found.items),

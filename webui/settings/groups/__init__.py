@@ -7,6 +7,7 @@ yet live untouched in `SettingsStore.extras`. Add one: a line in its group; add 
 
 from dataclasses import dataclass, field
 
+from webui.settings.groups.api import Api
 from webui.settings.groups.control import ControlNet
 from webui.settings.groups.extensions import Extensions
 from webui.settings.groups.img2img import Img2img
@@ -18,6 +19,7 @@ from webui.settings.groups.sampling import Sampling
 from webui.settings.groups.saving import Paths, Saving
 
 __all__ = [
+    "Api",
     "ControlNet",
     "Extensions",
     "Img2img",
@@ -50,3 +52,4 @@ class Settings:
     control: ControlNet = field(default_factory=ControlNet)
     page: Page = field(default_factory=Page)
     extensions: Extensions = field(default_factory=Extensions)
+    api: Api = field(default_factory=Api)
