@@ -9,6 +9,7 @@ from webui.domain.controlnet import ControlHires, ControlMode, ControlResize, Co
 from webui.domain.convert import ConvertRequest
 from webui.domain.detect import DetectRequest
 from webui.domain.extras import ExtrasRequest
+from webui.domain.fetch import FetchRequest
 from webui.domain.job import Job, JobState
 from webui.domain.model import Family, ModelFormat, ModelKind, ModelRecord
 from webui.domain.plan import Enlarge, Pass, Picture, Plan, PlannedControl, Stage
@@ -41,6 +42,7 @@ __all__ = [
     "Enlarge",
     "ExtrasRequest",
     "Family",
+    "FetchRequest",
     "GenerationRequest",
     "Hires",
     "Init",

@@ -36,25 +36,33 @@ def made(target: Path, *, needed: int, overwrite: bool) -> Iterator[Path]:
     shelter = target.parent / SHELTER
     part = shelter / f"{target.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        shelter.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(shelter).free
-        if free < needed:
-            raise DiskFull(path=str(target), needed=needed, free=free)
-        yield part
-        _free(target, overwrite)
-        _put(part, target)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(path=str(target), needed=needed, free=shutil.disk_usage(target.parent).free) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG):
-            raise NotWritableFolder(path=str(target.parent), reason=error.strerror or str(error)) from error
-        raise
+        with told_of(target, needed=needed):
+            shelter.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(shelter).free
+            if free < needed:
+                raise DiskFull(path=str(target), needed=needed, free=free)
+            yield part
+            _free(target, overwrite)
+            _put(part, target)
     finally:
         _remove(part)
         try:
             shelter.rmdir()  # only when nobody else uses it
         except OSError:
             pass
+
+
+@contextmanager
+def told_of(target: Path, *, needed: int = 0) -> Iterator[None]:
+    """What the disk refuses while `target` is written, in our own words: DiskFull, NotWritableFolder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(path=str(target), needed=needed, free=shutil.disk_usage(target.parent).free) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise NotWritableFolder(path=str(target.parent), reason=error.strerror or str(error)) from error
+        raise
 
 
 def _free(target: Path, overwrite: bool) -> None:

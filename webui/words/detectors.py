@@ -29,7 +29,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "图片为 {width}×{height}，预处理器最多接受 {most} 像素边长、{pixels} 百万像素。请先缩小。",
         "The picture is {width}×{height}; preprocessors take at most {most} pixels a side and {pixels} megapixels. Make it smaller first.",
     ),
-    "picture_too_narrow": ("图片为 {width}×{height}，短边缩放到 {resolution} 像素时长边会有 {longer} 像素（最多 {most}）。请裁剪图片，或减小分辨率。", "The picture is {width}×{height}; with {resolution} pixels on the shorter side the longer would have {longer} (at most {most}). Crop it, or lower the resolution."),
+    "picture_too_narrow": (
+        "图片为 {width}×{height}，短边缩放到 {resolution} 像素时长边会有 {longer} 像素（最多 {most}）。请裁剪图片，或减小分辨率。",
+        "The picture is {width}×{height}; with {resolution} pixels on the shorter side the longer would have {longer} (at most {most}). Crop it, or lower the resolution.",
+    ),
     "bad_pose": ("姿势 JSON 有误：{where}：{reason}。", "The pose JSON is wrong at {where}: {reason}."),
     "no_people": (
         "没有在图片里找到人物，得到的图是全黑的。请换一张人物更清楚的图片。",
@@ -47,8 +50,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "这像是白底黑线的图，ControlNet 需要黑底白线。请选预处理器 invert 或 lineart_standard。",
         "This looks like dark lines on white, but ControlNet wants white lines on black. Choose the preprocessor invert or lineart_standard.",
     ),
-    "phase_detecting": ("生成控制图", "making the map"),
-    "phase_fetching": ("下载 {name}", "downloading {name}"),
+    "phase_detecting": ("生成控制图", "Making the map"),
+    "phase_fetching": ("下载中", "Downloading"),
     "fetch_unknown": (
         "{name} 不在可下载的文件之列。可下载的有：{known}。",
         "{name} is not among the files that can be downloaded. Those that can: {known}.",

@@ -6,6 +6,7 @@ The networks are controlnet-aux's classes (Manga's is `manga`); the arithmetic a
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def lineart_anime(picture: Map, making: Making) -> Map:
     wide, cut = padded(picture, making.resolution)
     height, width = wide.shape[:2]
     sides = tuple(-(-side // ANIME_SIDES) * ANIME_SIDES for side in (width, height))
-    plain = partial(nn.InstanceNorm2d, affine=False, track_running_stats=False)
+    plain: Any = partial(nn.InstanceNorm2d, affine=False, track_running_stats=False)
     network = making.network(lambda: UnetGenerator(3, 1, 8, 64, norm_layer=plain, use_dropout=False))
     grown = cv2.resize(wide, sides, interpolation=cv2.INTER_CUBIC)
     line = network(making.tensor(np.asarray(grown, np.uint8)) / 127.5 - 1.0)[0, 0] * 127.5 + 127.5
