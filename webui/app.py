@@ -30,7 +30,15 @@ from webui.catalog import Catalog, folders_from
 from webui.catalog.annotators import annotator_folders
 from webui.catalog.cards import Cards
 from webui.catalog.places import a1111_home_from, make_folders
-from webui.domain import ConvertRequest, ExtrasRequest, GenerationRequest, ModelKind, Series
+from webui.domain import (
+    ConvertRequest,
+    DetectRequest,
+    ExtrasRequest,
+    FetchRequest,
+    GenerationRequest,
+    ModelKind,
+    Series,
+)
 from webui.domain.errors import MapleError
 from webui.gallery.filenames import Sanitizing
 from webui.gallery.save import Gallery
@@ -51,6 +59,8 @@ KINDS = {
     "img2img-batch": Kind(request=Series, target="webui.generate:run_series"),
     "convert": Kind(request=ConvertRequest, target="webui.tools:run_convert"),
     "extras": Kind(request=ExtrasRequest, target="webui.tools:run_extras"),
+    "detect": Kind(request=DetectRequest, target="webui.tools:run_detect"),
+    "fetch-annotator": Kind(request=FetchRequest, target="webui.tools:run_fetch"),
 }
 FIRST_PORT = 7860
 PORTS_TRIED = 100
