@@ -8,20 +8,36 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import APIRouter, Body, Request
 
 from webui.catalog.annotators import annotator_folders, missing, place
 from webui.catalog.chosen import control_title
-from webui.catalog.detectors import DETECTORS, TYPES, UNION_TYPES, DetectorRow, Dial, default_model, models_for
-from webui.domain import ModelKind, ModelRecord
+from webui.catalog.detectors import (
+    DETECTORS,
+    TYPES,
+    UNION_TYPES,
+    DetectorRow,
+    Dial,
+    default_model,
+    find_detector,
+    models_for,
+)
+from webui.domain import FetchRequest, ModelKind, ModelRecord
+from webui.domain.errors import Refused
 from webui.services import Services
 from webui.settings import flat
 from webui.ui.controlnet_form import detect_from
 from webui.ui.gradio6 import gr
 from webui.ui.parts import slot
-from webui.ui.routes import language, owner_of, shown
+from webui.ui.routes import authority, language, owner_of, shown
+
+
+class FetchNotForGuests(Refused):
+    """Files are fetched by who owns the server, or is signed in. No fields."""
+
+    key: ClassVar[str] = "fetch_not_for_guests"
 
 
 def units(tab: str) -> None:
@@ -49,6 +65,16 @@ def controlnet_routes(services: Services) -> APIRouter:
         asked = detect_from(values, services.gallery.blobs)
         settings = flat(services.settings.current)
         job = services.jobs.put(asked, kind="detect", owner=owner_of(request), settings=settings)
+        return shown(services, job, language(request))
+
+    @router.post("/fetch")
+    def fetch(request: Request, module: str = Body(embed=True)) -> dict[str, Any]:
+        """Fetch what a preprocessor lacks, as a job of the queue."""
+        if authority(request, services.flags) != "owner":
+            raise FetchNotForGuests
+        asked = FetchRequest(module=find_detector(module).name)
+        settings = flat(services.settings.current)
+        job = services.jobs.put(asked, kind="fetch-annotator", owner=owner_of(request), settings=settings)
         return shown(services, job, language(request))
 
     @router.post("/refresh")

@@ -18,6 +18,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The parameters tell of ControlNet unit {number}, but there are {count} units here. "
         "Their number is chosen in Settings.",
     ),
+    "fetch_not_for_guests": (
+        "这台服务器对外共享，只有登录的用户才能下载预处理器文件。请登录，或把文件放入所列文件夹。",
+        "This server is shared, and only somebody signed in may fetch files. Sign in, or put the files into the folders "
+        "listed.",
+    ),
     "page_no_picture_for_map": (
         "还没有图像。请先把图像拖放到画布上。",
         "There is no picture. Drop one on the canvas first.",

@@ -466,7 +466,7 @@
           for (const note of notes) maple.tell(note);
         } finally {
           button.classList.remove("busy");
-          this.result.dataset.drawn = "";
+          delete this.result.dataset.drawn;
           this.drawMap();
         }
       });

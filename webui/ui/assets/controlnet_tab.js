@@ -138,7 +138,7 @@
         for (const note of found.notes) maple.tell(note);
       } finally {
         parts.run.classList.remove("busy");
-        if (parts.result.contains(said)) { parts.result.dataset.drawn = ""; drawMap(); }
+        if (parts.result.contains(said)) { delete parts.result.dataset.drawn; drawMap(); }
       }
     });
   }
