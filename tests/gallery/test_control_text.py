@@ -96,6 +96,7 @@ def test_forges_and_the_older_forms_are_read():
 
 def test_what_is_not_here_and_what_makes_no_sense_leaves_the_default():
     unit = ControlUnit(model="m")
+    assert pasted("ControlNet 0: x") == ()
     assert pasted('ControlNet 0: "Module: absent, Model: absent [00000000], Weight: 1.0"') == ((0, ControlUnit()),)
     for wrong in ("Weight: nan", "Weight: 9", "Guidance Start: x", "Resize Mode: Sideways", "Processor Res: 9000000",
                   "Pixel Perfect: maybe", "Guidance Start: 0.9, Guidance End: 0.1"):  # fmt: skip

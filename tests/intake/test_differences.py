@@ -150,7 +150,7 @@ def test_an_embedding_of_another_content_is_named(here: Here, root: Path):
     ("Denoising strength: 0.5, Mask blur: 4", "differs_init_mask", "Denoising strength"),
     ("Clip skip: 99", "differs_setting_bad", "Clip skip"),
     ("ADetailer model: face_yolov8n.pt, ADetailer version: 24.1", "differs_extension", "ADetailer"),
-    ('ControlNet 0: "Module: canny, Model: x"', "differs_extension", "ControlNet"),
+    ('ControlNet 0: "Module: canny, Model: None"', "differs_control_picture", "ControlNet 0"),
     ("Face restoration: CodeFormer", "differs_extension", "Face restoration"),
     ("My Own Label: 5", "differs_labels", ""),
     ("Batch size: 4, Batch pos: 2", "differs_batch", "Batch size"),
@@ -160,6 +160,15 @@ def test_each_factor_is_named(more: str, key: str, about: str, here: Here):
     text = f"a cat\nSteps: 20, Sampler: Euler, {more}, {end}"
     told = found(text, here)
     assert list(told) == [key] and told[key].about == about
+
+
+def test_a_units_model_preprocessor_and_picture_are_each_named(here: Here):
+    unit = 'ControlNet 1: "Module: never heard of, Model: gone [d14c016b]"'
+    end = f"Seed: 1, Size: 512x512, {model(here)}, RNG: CPU, Version: v1.10.1"
+    told = found(f"a cat\nSteps: 20, Sampler: Euler, {unit}, {end}", here)
+    assert list(told) == ["differs_control_missing", "differs_detector_missing", "differs_control_picture"]
+    assert {each.about for each in told.values()} == {"ControlNet 1"}
+    assert told["differs_control_missing"].fields["name"] == "gone [d14c016b]"
 
 
 def test_programs_and_versions_have_their_own_rules(here: Here):
@@ -208,7 +217,7 @@ def test_the_weightiest_stand_first_and_every_sentence_is_whole_in_both_language
 
 
 def test_extensions_are_found_by_how_their_labels_begin():
-    assert {name for _, name in EXTENSIONS} >= {"ADetailer", "ControlNet", "Tiled Diffusion", "Regional Prompter"}
+    assert {name for _, name in EXTENSIONS} >= {"ADetailer", "Tiled Diffusion", "Regional Prompter"}
     assert len(FACTORS) == len(set(FACTORS))
 
 

@@ -104,18 +104,27 @@ def controls_from(
         return ()
     found: dict[int, dict[str, str]] = {}
     for label, text in infotext.fields.items():
-        whole = UNIT.fullmatch(label)
-        if whole and label not in skip and len(text) <= LONGEST and int(whole[1]) < MOST_UNITS:
-            found[int(whole[1])] = _pairs(text)
+        told = control_words(label, text) if label not in skip else None
+        if told is not None:
+            found[int(label.rpartition(" ")[2])] = told
     if not found:
         found = _oldest(infotext.fields)
     return tuple((number, _unit(told, names)) for number, told in sorted(found.items()) if told)
 
 
+def control_words(label: str, text: str) -> dict[str, str] | None:
+    """What a field of an infotext says of a unit ("module", "model", "weight", …); None where it tells of none."""
+    whole = UNIT.fullmatch(label)
+    if whole is None or len(text) > LONGEST or int(whole[1]) >= MOST_UNITS:
+        return None
+    told = _pairs(text)
+    return told | {"module": told.pop("preprocessor")} if "preprocessor" in told else told
+
+
 def _pairs(text: str) -> dict[str, str]:
     """Words in lower case → values of one unit."""
     heads = list(PAIR.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
+    ends = [*(head.start() for head in heads), len(text)][1:]
     told = {head[1].lower(): text[head.end() : end].strip() for head, end in zip(heads, ends, strict=True)}
     steps = _numbers(told.pop("starting/ending", ""))
     if len(steps) == 2:

@@ -20,6 +20,7 @@ from webui.catalog.schedules import SCHEDULES
 from webui.catalog.upscalers import named_upscaler
 from webui.domain import ModelKind, ModelRecord
 from webui.domain.errors import BadInput, MapleError, ModelGone, UnknownModel
+from webui.gallery.control_text import control_words
 from webui.gallery.infotext import Infotext, hashes_of, init_from, parameters, read, request_from, version_of
 from webui.intake.known_labels import EXTENSIONS, OUR_BEGINNINGS, OURS
 from webui.intake.lookup import Names
@@ -272,6 +273,25 @@ def _lora_digits(case: Case, record: ModelRecord) -> str:
         return ""
 
 
+def controls(case: Case) -> Iterator[Difference]:
+    """ControlNet units: their pictures, which no text carries, models and preprocessors."""
+    names = case.here.names
+    for label, text in case.text.fields.items():
+        told = control_words(label, text)
+        if told is None:
+            continue
+        model, module = told.get("model", ""), told.get("module", "")
+        if model not in ("", "None") and names.controlnet(model) is None:
+            yield Difference(
+                key="differs_control_missing", grade=Grade.LARGE, about=label, fields={"name": model},
+                action=_copied(model),
+            )  # fmt: skip
+        if module and names.detector(module) is None:
+            fields = {"name": module}
+            yield Difference(key="differs_detector_missing", grade=Grade.LARGE, about=label, fields=fields)
+        yield Difference(key="differs_control_picture", grade=Grade.LARGE, about=label, fields={"unit": label})
+
+
 def embeddings(case: Case) -> Iterator[Difference]:
     """Embeddings by the hashes of the text."""
     catalog = case.here.names.catalog
@@ -462,6 +482,6 @@ def arithmetic(case: Case) -> Iterator[Difference]:
 
 
 FACTORS: tuple[Callable[[Case], Iterator[Difference]], ...] = (
-    checkpoint, networks, embeddings, vae, sampler, second_pass, init, settings, version, program, noise, size, labels,
-    arithmetic,
+    checkpoint, networks, controls, embeddings, vae, sampler, second_pass, init, settings, version, program, noise,
+    size, labels, arithmetic,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Labels of infotexts by whose they are: for saying what a pasted text names that is not here."""
 
 EXTENSIONS: tuple[tuple[str, str], ...] = (
-    ("ADetailer", "ADetailer"), ("ControlNet", "ControlNet"), ("Tiled Diffusion", "Tiled Diffusion"),
+    ("ADetailer", "ADetailer"), ("Tiled Diffusion", "Tiled Diffusion"),
     ("Tiled VAE", "Tiled VAE"), ("Dynamic thresholding", "Dynamic Thresholding"), ("Mimic ", "Dynamic Thresholding"),
     ("dynthres_", "Dynamic Thresholding"), ("Threshold percentile", "Dynamic Thresholding"),
     ("Separate Feature Channels", "Dynamic Thresholding"), ("Scaling Startpoint", "Dynamic Thresholding"),
@@ -36,9 +36,9 @@ OURS = frozenset({
     "Eta", "ENSD", "Clip skip", "Emphasis", "NGMS", "Discard penultimate sigma", "workflow", "Workflow",
 })  # fmt: skip
 OUR_BEGINNINGS = (
-    "Hires ", "Mask", "Inpaint area", "Soft inpainting", "First pass size", "AddNet ", "Postprocess", "X Type",
-    "X Values", "Y Type", "Y Values", "Z Type", "Z Values", "Fixed X", "Fixed Y", "Fixed Z", "X/Y", "Wildcard",
-    "Prompt ", "Civitai", "Sigma ", "Schedule ", "UniPC ", "Beta schedule", "Image CFG", "NGMS", "VAE ", "Pad conds",
+    "ControlNet", "Hires ", "Mask", "Inpaint area", "Soft inpainting", "First pass size", "AddNet ", "Postprocess",
+    "X Type", "X Values", "Y Type", "Y Values", "Z Type", "Z Values", "Fixed X", "Fixed Y", "Fixed Z", "X/Y",
+    "Wildcard", "Prompt ", "Civitai", "Sigma ", "Schedule ", "UniPC ", "Beta schedule", "Image CFG", "NGMS", "VAE ", "Pad conds",
     "Noise Schedule",
 )  # fmt: skip
 """Labels that are read here, or that change nothing."""

@@ -53,6 +53,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "这里没有超网络“{name}”，它的效果不会出现。",
         "The hypernetwork “{name}” is not here; its effect will be missing.",
     ),
+    "differs_control_missing": (
+        "缺少 ControlNet 模型：{name}。",
+        "The ControlNet model {name} is not here.",
+    ),
+    "differs_detector_missing": (
+        "没有预处理器 {name}，需改用其他预处理器。",
+        "The preprocessor {name} is not here; another one has to do.",
+    ),
+    "differs_control_picture": (
+        "{unit} 的控制图像不在生成信息中，请自行放入同一张图像。",
+        "The picture of {unit} is not in the parameters; put the same one in.",
+    ),
     "differs_embedding_missing": (
         "这里没有嵌入式“{name}”（哈希 {hash}），它会被当作普通文字。",
         "The embedding “{name}” (hash {hash}) is not here; it counts as plain words.",
