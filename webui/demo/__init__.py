@@ -4,6 +4,9 @@ checkpoint they make, and the judge that says how well it follows a prompt.
     drawings     spec → picture, caption, facts, keypoints, true lines; what is held back from training
     maps         spec → what a ControlNet is shown: lines, skeletons
     judge        picture + what was asked → verdict; tables of verdicts
+    eyes         a figure's joints and a picture's edges, by geometry alone
+    control_effects   what the ControlNets do, measured by these eyes
+    figures      the tiny pose detector that is shipped
     pictures     the drawn set and its latents as cached arrays
     course       a training loop that saves, resumes bit for bit and is shared by processes
     vae, text, unet   the three parts: their configs and how each is trained

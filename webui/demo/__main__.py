@@ -1,7 +1,8 @@
 """`python -m webui.demo STEP`: draw, vae, encode, text, unet, decoder, export, controls, judge; `all` runs them in this
 order. `controls` teaches the exported checkpoint on, together with its two ControlNets, and writes all three.
 `adapters` trains a LoRA, an embedding and a hypernetwork for the finished checkpoint and makes its VAE in sepia;
-`effects` measures what prompt language, passes and adapters do to its pictures.
+`effects` measures what prompt language, passes and adapters do to its pictures, `control-effects` what the ControlNets
+do; `figures` trains the pose detector that knows the demo's figures.
 
 Everything lies in one folder (--folder) and every step goes on where it stopped.
 """
@@ -12,7 +13,19 @@ from pathlib import Path
 
 import torch
 
-from webui.demo import adapters, checkpoint, controls, effects, judge, pictures, text, unet, vae
+from webui.demo import (
+    adapters,
+    checkpoint,
+    control_effects,
+    controls,
+    effects,
+    figures,
+    judge,
+    pictures,
+    text,
+    unet,
+    vae,
+)  # fmt: skip
 from webui.demo.course import together
 from webui.demo.drawings import draw
 from webui.demo.sample import sample, save_grid
@@ -31,7 +44,7 @@ CHECKPOINT = Path("models/Stable-diffusion/maple-demo.safetensors")
 def main() -> None:
     """Read the command line and run the step it names."""
     reader = argparse.ArgumentParser(prog="python -m webui.demo", description=__doc__)
-    reader.add_argument("step", choices=[*_STEPS, "all", "adapters", "effects"])
+    reader.add_argument("step", choices=[*_STEPS, "all", *_BESIDE])
     reader.add_argument("--folder", type=Path, default=Path("cache/demo"), help="where pictures and states lie")
     reader.add_argument("--processes", type=int, default=2, help="training processes on a CPU, one thread each")
     reader.add_argument("--vae-steps", type=int, default=3000)
@@ -44,13 +57,13 @@ def main() -> None:
     reader.add_argument("--prompts", type=int, default=200, help="held-back prompts to judge")
     reader.add_argument("--grid", type=Path, help="also save the first 40 judged pictures side by side")
     reader.add_argument("--seeds", type=int, default=50, help="pictures of each effect")
-    reader.add_argument("--only", choices=list(effects.EFFECTS), action="append", help="one of them (repeatable)")
+    reader.add_argument("--figure-steps", type=int, default=figures.Lesson().steps)
+    some = [*effects.EFFECTS, *control_effects.MEASURES]
+    reader.add_argument("--only", choices=some, action="append", help="one of them (repeatable)")
     asked = reader.parse_args()
-    if asked.step == "effects":
-        return _effects(asked)
     asked.folder.mkdir(parents=True, exist_ok=True)
-    if asked.step == "adapters":
-        return _adapters(asked)
+    if asked.step in _BESIDE:
+        return _BESIDE[asked.step](asked)
     for name in _STEPS if asked.step == "all" else (asked.step,):
         _STEPS[name](asked)
 
@@ -149,8 +162,29 @@ def _adapters(asked: argparse.Namespace) -> None:
 
 def _effects(asked: argparse.Namespace) -> None:
     with effects.studio(asked.checkpoint) as studio:
-        found = [effects.EFFECTS[name](studio, asked.seeds) for name in asked.only or effects.EFFECTS]
+        found = [
+            effects.EFFECTS[name](studio, asked.seeds)
+            for name in effects.EFFECTS
+            if name in (asked.only or effects.EFFECTS)
+        ]
     print(effects.table(found))
+
+
+def _figures(asked: argparse.Namespace) -> None:
+    file = figures.make(asked.folder, figures.Lesson(steps=asked.figure_steps))
+    found = figures.right(figures.opened(file), figures.held_back(100))
+    print(f"{file}: {file.stat().st_size / 1e6:.2f} MB, {found:.1%} of the joints of 100 held-back poses")
+
+
+def _control_effects(asked: argparse.Namespace) -> None:
+    with effects.studio(asked.checkpoint) as studio:
+        found = [
+            one
+            for name, measure in control_effects.MEASURES.items()
+            if name in (asked.only or control_effects.MEASURES)
+            for one in measure(studio, asked.seeds)
+        ]
+    print(control_effects.table(found))
 
 
 _STEPS = {
@@ -163,6 +197,13 @@ _STEPS = {
     "export": _export,
     "controls": _controls,
     "judge": _judge,
+}
+
+_BESIDE = {
+    "adapters": _adapters,
+    "effects": _effects,
+    "figures": _figures,
+    "control-effects": _control_effects,
 }
 
 if __name__ == "__main__":

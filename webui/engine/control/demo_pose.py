@@ -1,7 +1,7 @@
 """The pose detector that comes with Maple: a small network that knows the demo checkpoint's drawn figures, and only
 those. `webui.demo.figures` trains it.
 
-A picture, squared with its own edge and reduced to 128 × 128, becomes 18 heatmaps of 32 × 32, one per joint, and one
+A picture, squared with its own edge and reduced to 64 × 64, becomes 18 heatmaps of 32 × 32, one per joint, and one
 number for whether a figure is there at all. A joint lies at the mean of its heatmap about the highest cell.
 """
 
@@ -18,8 +18,8 @@ from webui.engine.control.making import Drawn, Making, Map
 from webui.engine.control.pixels import resized
 from webui.engine.control.pose import draw_poses
 
-SIDE, CELLS, JOINTS = 128, 32, 18
-WIDTHS = (24, 48, 80)
+SIDE, CELLS, JOINTS = 64, 32, 18
+WIDTHS = (24, 32, 64)
 WINDOW = 2
 """Cells on each side of the highest that a joint's place is the mean of."""
 FIGURE = 0.5
@@ -29,31 +29,30 @@ SURE = 0.2
 
 
 class PoseNet(nn.Module):
-    """Heatmaps' logits (n, 18, 32, 32) and a figure's logit (n,) of pictures (n, 3, 128, 128) from -1 to 1."""
+    """Heatmaps' logits (n, 18, 32, 32) and a figure's logit (n,) of pictures (n, 3, 64, 64) from -1 to 1."""
 
     def __init__(self, widths: tuple[int, int, int] = WIDTHS) -> None:
         super().__init__()
         wide, wider, widest = widths
-        self.stem = nn.Conv2d(3, wide, 5, stride=4, padding=2)
-        self.fine = _Block(wide)
+        self.stem = nn.Conv2d(3, wide, 5, stride=2, padding=2)
         self.down = nn.Conv2d(wide, wider, 3, stride=2, padding=1)
-        self.middle = nn.Sequential(_Block(wider), _Block(wider))
+        self.middle = _Block(wider)
         self.downer = nn.Conv2d(wider, widest, 3, stride=2, padding=1)
-        self.coarse = nn.Sequential(_Block(widest), _Block(widest))
+        self.coarse = nn.Sequential(_Block(widest), _Block(widest), _Block(widest))
         self.upper = nn.Conv2d(widest, wider, 1)
         self.again = _Block(wider)
         self.up = nn.Conv2d(wider, wide, 1)
-        self.last = _Block(wide)
+        self.last = nn.Conv2d(wide, wide, 3, padding=1)
         self.heat = nn.Conv2d(wide, JOINTS, 1)
         self.figure = nn.Linear(widest, 1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        fine = self.fine(self.stem(pictures))
+        fine = functional.silu(self.stem(pictures))
         middle = self.middle(self.down(fine))
         coarse = self.coarse(self.downer(middle))
         middle = self.again(middle + functional.interpolate(self.upper(coarse), scale_factor=2.0))
-        fine = self.last(fine + functional.interpolate(self.up(middle), scale_factor=2.0))
-        return self.heat(fine), self.figure(coarse.amax(dim=(2, 3)))[:, 0]
+        fine = fine + functional.interpolate(self.up(middle), scale_factor=2.0)
+        return self.heat(functional.silu(self.last(fine))), self.figure(coarse.amax(dim=(2, 3)))[:, 0]
 
 
 class _Block(nn.Module):
