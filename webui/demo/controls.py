@@ -54,11 +54,11 @@ SAID = {"lines": "white lines on black", "pose": "OpenPose skeletons of 18 joint
 class Lesson:
     """The course: `rows` of one process's batch are (without a map, with lines, with a skeleton)."""
 
-    steps: int = 3000
+    steps: int = 2250
     pictures: int = 13000
     size: int = 128
     rate: float = 6e-4
-    rows: tuple[int, int, int] = (6, 5, 5)
+    rows: tuple[int, int, int] = (7, 5, 4)
     control_share: float = 2.0
     """The ControlNets' learning rate over the UNet's."""
     pause_at: int | None = None

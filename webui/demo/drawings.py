@@ -430,7 +430,7 @@ def _joints(stance: _Stance) -> list[Point]:
 
 def _legible(joints: list[Point]) -> bool:
     """Whether limbs keep clear of each other, of body and head, and inside the picture."""
-    body = dict(zip(KEYPOINTS, joints, strict=True))
+    body: dict[str, Point] = dict(zip(KEYPOINTS, joints, strict=True))
     if any(not 0.045 < value < 0.955 for point in joints for value in point):
         return False
     gap = 1.7 * LIMB
@@ -571,7 +571,7 @@ _DRAWERS = {
 def edges(spec: Spec, size: int) -> NDArray[np.bool_]:
     """The picture's true lines, size × size: where two colours meet when it is painted flat. One or two pixels thin."""
     fine = _meetings(spec, size * FINER)
-    return fine.reshape(size, FINER, size, FINER).any(axis=(1, 3))
+    return np.asarray(fine.reshape(size, FINER, size, FINER).any(axis=(1, 3)), dtype=np.bool_)
 
 
 def _meetings(spec: Spec, side: int) -> NDArray[np.bool_]:
@@ -597,7 +597,8 @@ def strokes(
             cv2.circle(fine, (int(xs[pick]), int(ys[pick])), round(radius), 0, -1)
     nib = max(1, round(width * FINER))
     thick = cv2.dilate(fine, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (nib, nib)))
-    return cv2.resize(thick.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(thick.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32)
 
 
 def paper(

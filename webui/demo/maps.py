@@ -73,7 +73,7 @@ def skeleton(joints: list[tuple[float, float]], size: int, *, half: float = 1.0,
             degrees = np.degrees(np.arctan2(y1 - y0, x1 - x0))
             middle = (round((x0 + x1) / 2), round((y0 + y1) / 2))
             axes = (round(np.hypot(x1 - x0, y1 - y0) / 2), round(radius))
-            stick = cv2.ellipse2Poly(middle, axes, round(degrees), 0, 360, 4)
+            stick = np.asarray(cv2.ellipse2Poly(middle, axes, round(degrees), 0, 360, 4), dtype=np.int32)
             cv2.fillConvexPoly(canvas, stick, [channel * LIMB_BRIGHTNESS for channel in colour])
     for number in seen:
         x, y = points[number]
