@@ -151,14 +151,15 @@ class Txt2Img(Shared):
     hr_prompt: str = ""
     hr_negative_prompt: str = ""
 
-    def unbuilt(self) -> dict[str, Any]:
-        return super().unbuilt() | {"firstpass_image": self.firstpass_image}
-
     def request(self, blobs: Blobs, remote: Api | None = None) -> GenerationRequest:
-        """The domain's noun, its units' pictures kept in `blobs`; `remote`: what of addresses is allowed. Raises NotYet
-        and what `units_of` raises.
+        """The domain's noun, its pictures kept in `blobs`; `remote`: what of addresses is allowed. Raises NotYet, what
+        `units_of` and what `kept` raises.
         """
-        return replace(self.asked(blobs, remote), hires=self.hires())
+        hires = self.hires()
+        # Without a second pass A1111 passes over the picture that stands for the first one's.
+        if hires is not None and self.firstpass_image:
+            hires = replace(hires, picture=kept(self.firstpass_image, blobs, remote))
+        return replace(self.asked(blobs, remote), hires=hires)
 
     def hires(self) -> Hires | None:
         """The second pass, when one is asked for."""

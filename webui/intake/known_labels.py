@@ -38,7 +38,7 @@ OURS = frozenset({
 OUR_BEGINNINGS = (
     "ControlNet", "Hires ", "Mask", "Inpaint area", "Soft inpainting", "First pass size", "AddNet ", "Postprocess",
     "X Type", "X Values", "Y Type", "Y Values", "Z Type", "Z Values", "Fixed X", "Fixed Y", "Fixed Z", "X/Y",
-    "Wildcard", "Prompt ", "Civitai", "Sigma ", "Schedule ", "UniPC ", "Beta schedule", "Image CFG", "NGMS", "VAE ", "Pad conds",
-    "Noise Schedule",
+    "Wildcard", "Prompt ", "Civitai", "Sigma ", "Schedule ", "UniPC ", "Beta schedule", "Image CFG", "NGMS", "VAE ",
+    "Pad conds", "Noise Schedule",
 )  # fmt: skip
 """Labels that are read here, or that change nothing."""
