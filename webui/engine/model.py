@@ -22,6 +22,7 @@ from webui.engine import keys, taesd
 from webui.engine import vae as vae_room
 from webui.engine.budget import Need, unet_run, vae_run
 from webui.engine.control.applied import Asked, Guide, residuals
+from webui.engine.control.reference import Shown, referred
 from webui.engine.device import Precision, free_memory, out_of_memory
 from webui.engine.families import configured
 from webui.engine.families.parts import Framing, Parts
@@ -241,6 +242,10 @@ class LoadedModel:
             # By turns there is room for one network at a time.
             found = residuals(guiding.guides, asked, leaves=not self.places.is_whole)
             told = {} if found is None else found.told()
+            shown = [each for each in guiding.guides if isinstance(each, Shown)]
+            if shown:
+                with referred(self.unet, shown, asked, self.prediction.alphas_cumprod):
+                    return self.unet(x, timesteps, states, added_cond_kwargs=added, return_dict=False, **told)[0]
         return self.unet(x, timesteps, states, added_cond_kwargs=added, return_dict=False, **told)[0]
 
     def decode(self, latents: Tensor, *, retry: bool = True) -> Tensor:
@@ -460,7 +465,7 @@ def _added(extras: Mapping[str, Tensor], begin: int, end: int, dtype: torch.dtyp
 class _Guiding:
     """The control units of a forward and, row by row, which picture it is for and whether its prompt is asked."""
 
-    guides: Sequence[Guide]
+    guides: Sequence[Guide | Shown]
     pictures: Sequence[int]
     prompted: Sequence[bool]
 

@@ -8,6 +8,11 @@ row in `catalog.detectors` and its function here.
 
 from webui.engine.control.applied import Applied, controlled
 from webui.engine.control.cache import ControlCache
+from webui.engine.control.layouts import UnsupportedControl
 from webui.engine.control.networks import ControlMisfit, ControlNetwork, UnknownUnionType
+from webui.engine.control.reference import Reference
 
-__all__ = ["Applied", "ControlCache", "ControlMisfit", "ControlNetwork", "UnknownUnionType", "controlled"]
+__all__ = [
+    "Applied", "ControlCache", "ControlMisfit", "ControlNetwork", "Reference", "UnknownUnionType", "UnsupportedControl",
+    "controlled",
+]  # fmt: skip

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from webui.domain.controlnet import ControlMode
 from webui.engine.control.networks import ControlNetwork, Residuals
+from webui.engine.control.reference import Reference, Referring, Shown
+from webui.engine.control.timing import progress
 from webui.engine.types import CONTROLS, Call, Denoise, StepContext
 
 SOFT = 0.825
@@ -63,27 +65,22 @@ class Applied:
         return self.mode is ControlMode.CONTROL or self.network.pools
 
 
-def progress(context: StepContext) -> float:
-    """The fraction of the steps a unit's start and end are compared with.
-
-    A1111 counts a step when its first evaluation is done, so that evaluation still sees the number of the step before,
-    and a second one its own.
-    """
-    second = context.call % max(1, context.calls // context.steps)
-    return (context.step if second else max(0, context.step - 1)) / context.steps
-
-
-def controlled(denoise: Denoise, applied: Sequence[Applied]) -> Denoise:
+def controlled(denoise: Denoise, applied: Sequence[Applied | Reference]) -> Denoise:
     """`denoise` with these units beside it; for one pass. Without a unit it is `denoise` itself.
 
     Raises UnknownUnionType.
     """
-    guides = [Guide(each) for each in applied if each.weight != 0]
+    units = [each for each in applied if each.weight != 0]
+    guides = [(each, Guide(each) if isinstance(each, Applied) else Referring(each)) for each in units]
     if not guides:
         return denoise
 
     def asked(calls: Sequence[Call], context: StepContext) -> list[Tensor]:
-        now = tuple(guide for guide in guides if guide.applied.guides(context))
+        now = tuple(
+            Shown(guide, context.call) if isinstance(guide, Referring) else guide
+            for unit, guide in guides
+            if unit.guides(context)
+        )
         if not now:
             return denoise(calls, context)
         return denoise([replace(call, extras={**call.extras, CONTROLS: now}) for call in calls], context)
@@ -182,10 +179,12 @@ class Guide:
         return residual.mean(dim=(2, 3), keepdim=True) if self.applied.network.pools else residual
 
 
-def residuals(guides: Sequence[Guide], asked: Asked, *, leaves: bool = False) -> Residuals | None:
-    """What all of these add to a forward; None for nothing."""
+def residuals(guides: Sequence[Guide | Shown], asked: Asked, *, leaves: bool = False) -> Residuals | None:
+    """What all of these add to a forward; None for nothing. References add nothing: they go through the UNet."""
     total: Residuals | None = None
     for guide in guides:
+        if isinstance(guide, Shown):
+            continue
         answer = guide.residuals(asked, leaves=leaves)
         if answer is None:
             continue

@@ -340,7 +340,8 @@ def _light_adapter(weights: Weights, first: str, *, ours: bool) -> Layout:
     inner = r"resnets" if ours else r"body"
     config = {
         "in_channels": weights.shape(first)[1] // 64,
-        "channels": [weights.shape(f"{prefix}body.{level}.out_conv.weight")[0] for level in levels],
+        # diffusers adds a last level as wide as the one before.
+        "channels": [weights.shape(f"{prefix}body.{level}.out_conv.weight")[0] for level in levels[:-1]],
         "num_res_blocks": len(sd1.numbers(weights, escaped + rf"body\.0\.{inner}\.(\d+)\.block1\.weight")),
         "downscale_factor": 8,
         "adapter_type": "light_adapter",

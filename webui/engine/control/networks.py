@@ -212,7 +212,8 @@ def understood(weights: Weights, record: ModelRecord, base: "LoadedModel") -> La
 def _needs(config: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
     """What of a network must be as in the model it guides."""
     if kind == "t2i":
-        return {"channels": list(config["channels"])}
+        channels = list(config["channels"])
+        return {"channels": [*channels, channels[-1]] if config.get("adapter_type") == "light_adapter" else channels}
     return {
         "context": config["cross_attention_dim"],
         "channels": list(config["block_out_channels"]),
@@ -229,7 +230,7 @@ def _as_seen(unet: Mapping[str, Any], layout: Layout) -> Mapping[str, Any]:
     # SDXL's encoder has three levels; the adapter's fourth answer goes to the middle.
     xl = layout.config["adapter_type"] == "full_adapter_xl"
     if xl != bool(unet.get("projection_class_embeddings_input_dim")):
-        return {"channels": []}
+        return {"channels": [0]}
     return {"channels": [*widths, widths[-1]] if xl else widths}
 
 
