@@ -269,6 +269,7 @@
       this.tools = make("div", { class: "cn-row cn-tools cnet-image-controls" },
         make("span", { class: "hint", text: "Lines on white need “invert” or a line art preprocessor." }),
         tool("📝", "Open new canvas", () => this.blanks(), { id: id("open_new_canvas_button") }),
+        tool("🕺", "Pose editor", () => this.edit(), { id: id("pose_editor_button") }),
         tool("📷", "Enable webcam", () => maple.attempt(async () => {
           const photo = await photograph(this.mirrored);
           if (photo) { this.sketching = false; await this.picture.open(photo); this.show(); }
@@ -472,7 +473,14 @@
       });
     }
 
-    edit() { edit(this.map, this.editor.file, (changed) => { this.takeMap(changed); this.set({ preview_as_input: true }); }); }
+    /** The map's pose, or a new one of the size that is drawn. */
+    edit() {
+      return maple.attempt(async () => {
+        const now = await maple.form.read(this.tab);
+        const size = { width: now[`${this.tab}_width`], height: now[`${this.tab}_height`] };
+        edit(this.map, this.editor.file, (changed) => { this.takeMap(changed); this.set({ preview_as_input: true }); }, size);
+      });
+    }
 
     async dimensions() {
       const editor = this.own ? this.editor : null;
@@ -526,12 +534,12 @@
     }
   }
 
-  /** Open the pose editor over a map; `taken({blob, poses})` gets what comes back. */
-  function edit(map, background, taken) {
+  /** Open the pose editor over a map, or with a figure of its own where there is none; `taken({blob, poses})` gets what comes back. */
+  function edit(map, background, taken, size = {}) {
     if (!window.maplePose) { maple.tell(maple.say("no_pose_editor"), "bad"); return; }
-    const first = [map.poses].flat()[0] ?? {};
+    const first = [map?.poses].flat()[0] ?? {};
     window.maplePose.open({
-      poses: map.poses, width: first.canvas_width, height: first.canvas_height, background: background ?? null,
+      poses: map?.poses ?? null, width: first.canvas_width ?? size.width, height: first.canvas_height ?? size.height, background: background ?? null,
       onSend: (poses, blob) => { taken({ blob, poses: Array.isArray(poses) ? poses : [poses] }); },
     });
   }

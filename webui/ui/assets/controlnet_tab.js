@@ -50,7 +50,7 @@
     page = make("div", { class: "cn-tabpage", id: "controlnet_page" }, make("div", { class: "cn-columns" },
       make("div", { class: "cn-column" }, parts.place,
         radio(held, id("type_filter_radio"), "type", "Control Type", [ALL, ...types]),
-        make("div", { class: "cn-row" }, parts.modules, parts.run), parts.missing,
+        make("div", { class: "cn-row" }, parts.modules, parts.run, tool("🕺", "Pose editor", () => edit(), { id: id("pose_editor") })), parts.missing,
         make("div", { class: "cn-row" }, parts.resolution, parts.a, parts.b),
         box(held, id("pixel_perfect_checkbox"), "pixel_perfect", "Pixel Perfect", { title: "The resolution follows from the picture and the size that is drawn" }),
         parts.target, parts.resizes),
@@ -154,7 +154,7 @@
   async function send() {
     const [tab, number] = held.values.unit.split(" ");
     const { type: chosen, module } = held.values;
-    const type = chosen !== ALL ? chosen : module === "none" ? ALL : maple.controlnet.row(module).type;
+    const type = chosen !== ALL ? chosen : map.poses ? "OpenPose" : module === "none" ? ALL : maple.controlnet.row(module).type;
     await maple.controlnet.send(map.blob, tab, Number(number), { type: type || ALL, poses: map.poses });
   }
 
