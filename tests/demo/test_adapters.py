@@ -37,8 +37,8 @@ def test_the_shipped_file_shows_its_style_and_leaves_no_trace(name: str, studio:
 
 
 def test_the_shipped_files_are_small_and_say_their_licence():
-    for name, file in adapters.FILES.items():
-        assert (ROOT / file).stat().st_size <= (3_000_000 if name == "vae" else 2_000_000)
+    for file in adapters.FILES.values():
+        assert (ROOT / file).stat().st_size <= 2_000_000
         if file.suffix == ".safetensors":
             with safe_open(ROOT / file, "pt") as opened:
                 assert opened.metadata()["modelspec.license"] == "CC0-1.0"
