@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import pkgutil
+import shutil
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -29,6 +31,7 @@ from webui import __version__, api, gate, ui
 from webui.catalog import Catalog, folders_from
 from webui.catalog.annotators import annotator_folders
 from webui.catalog.cards import Cards
+from webui.catalog.need import Room
 from webui.catalog.places import a1111_home_from, make_folders
 from webui.domain import (
     ConvertRequest,
@@ -172,6 +175,18 @@ class Engine:
             return None
         return pkgutil.resolve_name("webui.generate:memory")(self.workers.bench)
 
+    def room(self) -> Room:
+        """The device before a run; before the engine is loaded, as well as flags and the machine tell."""
+        if "webui.generate" in sys.modules:
+            return pkgutil.resolve_name("webui.generate:room")(self.workers.bench)
+        flags = self._services.flags
+        card = "all" not in flags.use_cpu and shutil.which("nvidia-smi") is not None
+        half = 2 if card and not (flags.no_half or flags.precision == "full") else 4
+        itemsize = {"unet": half, "text": half, "vae": 4 if flags.no_half_vae else half}
+        if card:
+            return Room(device="cuda", itemsize=itemsize)
+        return Room(itemsize=itemsize, free=psutil.virtual_memory().available)
+
     def unload(self) -> None:
         """Give the models' memory back; asking does not load the engine."""
         if "webui.generate" in sys.modules:
@@ -292,8 +307,8 @@ def serve(flags: Flags) -> int:
     engine = Engine(services)
     ending = Ending()
     services = replace(
-        services, engine_memory=engine.memory, engine_unload=engine.unload, engine_reload=engine.reload,
-        restart=ending.restart,
+        services, engine_memory=engine.memory, engine_room=engine.room, engine_unload=engine.unload,
+        engine_reload=engine.reload, restart=ending.restart,
     )  # fmt: skip
     app = application(services, engine, port=port, accounts=accounts)
     config = uvicorn.Config(

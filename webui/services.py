@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from webui.catalog import Catalog
 from webui.catalog.cards import Cards
 from webui.catalog.lora_hashes import LoraHashes
+from webui.catalog.need import Measures, Room, Stated
 from webui.domain import ExtrasRequest, GenerationRequest, Job, JobState
 from webui.domain.job import STYLE_PROMPTS
 from webui.gallery.blobs import ID
 from webui.gallery.save import Gallery
 from webui.hooks import Hooks
 from webui.intake import Intake, Names, StyleBook
+from webui.intake.need import stated_for
 from webui.jobs import Jobs
 from webui.jobs.wire import NotStorable, pack
 from webui.settings import SettingsStore, flat
@@ -46,6 +48,10 @@ class Services:
     lora_hashes: LoraHashes = field(default_factory=LoraHashes)
     engine_memory: Callable[[], dict[str, Any] | None] = lambda: None
     """Bytes of the graphics card by A1111's names, or None: no card, or the engine is not loaded yet."""
+
+    engine_room: Callable[[], Room | None] = lambda: None
+    """The device before a run; asking does not load the engine."""
+    measures: Measures = field(default_factory=Measures)
 
     engine_unload: Callable[[], None] = lambda: None
     """Give the models' memory back, if the engine is loaded."""
@@ -85,6 +91,18 @@ class Services:
         chosen = [style for style in map(self.styles.get, request.styles) if style is not None]
         told = {STYLE_PROMPTS: [style.prompt for style in chosen]} if chosen else {}
         return {**flat(self.settings.current), **told}
+
+    def stated(self, request: GenerationRequest) -> Stated | None:
+        """What the pictures asked for need of the device's memory, by headers alone; None where that is not known.
+
+        Raises UnknownModel, NoCheckpoint and what overrides raise; the request need not be checked.
+        """
+        room = self.engine_room()
+        if room is None:
+            return None
+        return stated_for(
+            request, catalog=self.catalog, settings=self.settings.current, measures=self.measures, room=room
+        )
 
     def submit_extras(self, request: ExtrasRequest, *, owner: str) -> Job:
         """Put pictures to be enlarged into the queue."""

@@ -198,6 +198,12 @@ class PictureGone(NotFound):
     key = "api_picture_gone"
 
 
+class NeedUnknown(NotFound):
+    """A checkpoint whose header does not say how large its parts are. Fields: name."""
+
+    key = "api_need_unknown"
+
+
 def routes(services: Services) -> APIRouter:
     """The routes under /v1."""
     router = APIRouter(prefix="/v1", tags=["Maple"])
@@ -225,6 +231,22 @@ def routes(services: Services) -> APIRouter:
         """A picture that was handed in; who knows its id has had its content."""
         path = services.gallery.blobs.path(id)
         return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix[1:], "application/octet-stream"))
+
+    @router.post("/need")
+    def need(body: Generation) -> dict[str, Any]:
+        """What these pictures need of the device's memory, in bytes, before they are asked for; nothing is loaded.
+
+        `needed` is what is not in memory yet, weights and run together; `fits` is whole, turns (one part on the device
+        at a time), tight (batches split, tiles) or unknown (`free` is null until the engine is there). 404 where the
+        checkpoint's header does not tell.
+        """
+        found = services.stated(body.request(services.gallery.blobs))
+        if found is None:
+            raise NeedUnknown(name=body.checkpoint)
+        return {
+            "needed": found.missing, "free": found.free, "fits": found.fits.value,
+            "weights": dict(found.need.weights), "sampling": found.need.sampling, "decoding": found.need.decoding,
+        }  # fmt: skip
 
     embeddings = Embeddings()
 

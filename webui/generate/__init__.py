@@ -7,10 +7,10 @@ batch, and
 with; `series.py` runs one request for picture after picture.
 """
 
-from webui.generate.bench import Bench, memory, open_bench, warm
+from webui.generate.bench import Bench, memory, open_bench, room, warm
 from webui.generate.plan import make_plan
 from webui.generate.progress import Listener
 from webui.generate.run import run
 from webui.generate.series import run_series
 
-__all__ = ["Bench", "Listener", "make_plan", "memory", "open_bench", "run", "run_series", "warm"]
+__all__ = ["Bench", "Listener", "make_plan", "memory", "open_bench", "room", "run", "run_series", "warm"]

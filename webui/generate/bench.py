@@ -14,6 +14,7 @@ from webui.catalog.annotators import annotator_folders
 from webui.catalog.chosen import chosen_checkpoint
 from webui.catalog.embeddings import Embeddings
 from webui.catalog.lora_hashes import LoraHashes
+from webui.catalog.need import Room
 from webui.domain import Family, ModelKind
 from webui.domain.errors import MapleError
 from webui.engine import device as devices
@@ -104,6 +105,20 @@ def warm(bench: Bench, settings: Settings) -> None:
             bench.models.load(checkpoint, vae)
     except MapleError as error:
         log.info("no checkpoint was loaded ahead: %s", error)
+
+
+def room(bench: Bench) -> Room:
+    """The device before a run. Cheap, and asked from other threads: it takes no lease."""
+    models, own = bench.models, bench.models.current
+    types = {"unet": models.precision.unet, "text": models.precision.text, "vae": models.precision.vae}
+    whole = own is not None and own.places.is_whole
+    return Room(
+        device=models.device.type,
+        free=devices.free_memory(models.device),
+        itemsize={part: (dtype or torch.float16).itemsize for part, dtype in types.items()},
+        held=own.record.path if own is not None and whole else None,
+        held_bytes=sum(own.need(64, 64).weights.values()) if own is not None and whole else 0,
+    )
 
 
 def memory(bench: Bench) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ def toprow(tab: str) -> tuple[Any, list[Any]]:
                 tool("📋", f"{tab}_style_apply")
                 tool("🌀", f"{tab}_restore_progress", elem_classes=["tool", "restore-progress"])
             styles = _styles(tab)
+            slot(f"{tab}_need", classes=["need-slot"])
     return generate, [*prompts, styles]
 
 

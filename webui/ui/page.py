@@ -30,6 +30,7 @@ from webui.ui.extensions import extending
 from webui.ui.extras import enlarging
 from webui.ui.gradio6 import Default, gr
 from webui.ui.kept import saving
+from webui.ui.needed import needing
 from webui.ui.routes import routes
 from webui.ui.shell import build
 from webui.words import sentences
@@ -57,6 +58,7 @@ SCRIPTS = (
     "send.js",
     "pnginfo.js",
     "extras.js",
+    "need.js",
     "convert.js",
     "extensions.js",
     "settings.js",
@@ -248,6 +250,7 @@ def mount(app: FastAPI, services: Services, flags: Any = None) -> None:
     app.include_router(converting(services))
     app.include_router(extending(services))
     app.include_router(enlarging(services))
+    app.include_router(needing(services))
     app.include_router(controlnet_routes(services))
     app.include_router(card_routes.routes(services))
     app.include_router(saving(services))

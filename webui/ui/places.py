@@ -68,7 +68,7 @@ PLACES: tuple[Place, ...] = (
         "txt2img_actions_column",
         "txt2img_generate_box txt2img_interrupt txt2img_skip txt2img_interrupting txt2img_generate"
         " txt2img_tools paste txt2img_clear_prompt txt2img_style_apply txt2img_restore_progress"
-        " txt2img_styles_row txt2img_styles txt2img_styles_edit_button",
+        " txt2img_styles_row txt2img_styles txt2img_styles_edit_button txt2img_need",
     ),
     *_places("", "txt2img_styles_dialog"),
     *_places(
@@ -123,7 +123,7 @@ PLACES: tuple[Place, ...] = (
         "img2img_actions_column",
         "img2img_generate_box img2img_interrupt img2img_skip img2img_interrupting img2img_generate"
         " img2img_tools img2img_paste img2img_clear_prompt img2img_style_apply img2img_restore_progress"
-        " img2img_styles_row img2img_styles img2img_styles_edit_button",
+        " img2img_styles_row img2img_styles img2img_styles_edit_button img2img_need",
     ),
     *_places("img2img_actions_column", "interrogate deepbooru", built=False),
     *_places("img2img_extra_tabs", "img2img_generation_tab img2img_settings img2img_results"),

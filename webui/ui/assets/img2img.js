@@ -212,5 +212,12 @@
   // Masks for a batch: the inpaint group counts as soon as a folder of masks is named.
   maple.on("input", "#img2img_batch_inpaint_mask_dir", (event) => document.documentElement.classList.toggle("batch-masks", Boolean(event.target.value.trim())));
 
-  maple.tabs[TAB] = { receive, prepare, show, picture: async () => { look(); return editor()?.flat() ?? null; }, get mode() { look(); return mode; } };
+  /** The size Resize by comes to, as values of the form; null while it is the form's own. */
+  function size() {
+    look();
+    const canvas = editor();
+    return by && canvas?.file ? { img2img_width: whole8(canvas.width * scale), img2img_height: whole8(canvas.height * scale) } : null;
+  }
+
+  maple.tabs[TAB] = { receive, prepare, show, size, picture: async () => { look(); return editor()?.flat() ?? null; }, get mode() { look(); return mode; } };
 })();

@@ -176,6 +176,7 @@
         maple.tell(job.error, "bad");
       } else if (job.notes?.length) gallery.log(job.notes.join("\n"));
       // A line that is not there is not worth a message.
+      document.dispatchEvent(new CustomEvent("maple:ended", { detail: job }));
       maple.ask("internal/memory").then(({ text }) => gallery.took(text), () => {});
       if (document.hidden) notify(job);
     }
