@@ -128,9 +128,10 @@ def make_pass(run: Run, each: Pass, pictures: tuple[Picture, ...], before: Passe
     encoded_text = encode(run, model, each, pictures, used)
     conditioning = transformed(run, encoded_text, pictures)
     start = starting(run, each, pictures, model, latents)
+    asked = controls.guiding(run, each, model, pictures)
     later = Later(run, each, pictures, worn, model)
     with run.meter.phase("sampling"):
-        latents, source, stopped = denoise(run, each, model, pictures, conditioning, start, later)
+        latents, source, stopped = denoise(run, each, model, asked, pictures, conditioning, start, later)
     take_notes(run, model)
     return Passed(
         latents=latents,
@@ -422,10 +423,13 @@ def encode(
 
 
 def denoise(
-    run: Run, each: Pass, model: LoadedModel, pictures: tuple[Picture, ...], conditioning: Conditioning,
-    start: Start, later: Later,
+    run: Run, each: Pass, model: LoadedModel, asked: Denoise, pictures: tuple[Picture, ...],
+    conditioning: Conditioning, start: Start, later: Later,
 ) -> tuple[Tensor | None, str, bool]:  # fmt: skip
-    """(latents (batch, 4, h/8, w/8) or None when skipped, the noise source used, whether it was stopped early)."""
+    """(latents (batch, 4, h/8, w/8) or None when skipped, the noise source used, whether it was stopped early).
+
+    `asked`: the model, with what guides it.
+    """
     request, hooks = run.plan.request, run.bench.hooks
     shape = (model.latent_channels, each.height // model.factor, each.width // model.factor)
     noise = NoiseStream(
@@ -442,7 +446,7 @@ def denoise(
     assert schedule is not None, "the plan's names are in the table"
     steps, walked = steps_of(each)
     guide = guided(
-        controls.guiding(run, each, model, pictures),
+        asked,
         conditioning,
         cfg_scale=each.cfg_scale,
         batch=len(pictures),

@@ -21,6 +21,7 @@ from webui.catalog.detectors import UNKNOWN_UNION, DetectorRow, find_detector, u
 from webui.domain import (
     ControlResize,
     Init,
+    ModelRecord,
     Pass,
     Picture,
     Plan,
@@ -32,6 +33,7 @@ from webui.domain import (
 from webui.engine import mask as masks
 from webui.engine.control import Applied, ControlMisfit, controlled
 from webui.engine.control.detect import check_size, detect, is_white_background
+from webui.engine.control.reference import Reference
 from webui.engine.model import LoadedModel
 from webui.engine.resize import flattened, resized, upright
 from webui.engine.types import UNCOND, Call, Denoise, StepContext
@@ -259,37 +261,49 @@ def guiding(run: Run, each: Pass, model: LoadedModel, pictures: Sequence[Picture
 
     Raises ControlMisfit and what loading the networks raises.
     """
-    denoise: Denoise = model.denoise
-    applied: list[Applied] = []
-    for control in run.plan.controls:
-        if not in_force(control, each, run.plan):
-            continue
-        one = _applied(run, each, control, model, pictures, later=later)
-        if one is not None:
-            applied.append(one)
-    if applied:
-        denoise = controlled(denoise, applied)
-    for control in run.plan.controls:
-        if in_force(control, each, run.plan):
-            denoise = _mended(run, each, control, model, pictures, denoise)
+    units = [control for control in run.plan.controls if in_force(control, each, run.plan)]
+    guides = [_guide(run, each, control, model, pictures, later=later) for control in units]
+    denoise = controlled(model.denoise, [guide for guide in guides if guide is not None])
+    for control in units:
+        denoise = _mended(run, each, control, model, pictures, denoise)
     return denoise
 
 
-def _applied(
+def _guide(
     run: Run, each: Pass, control: PlannedControl, model: LoadedModel, pictures: Sequence[Picture], *, later: bool
-) -> Applied | None:
-    unit, record = control.unit, control.model
-    if record is None:
-        return None
+) -> Applied | Reference | None:
+    if control.model is None:
+        return _reference(run, each, control, model, pictures)
     try:
-        with run.meter.phase("loading"):
-            network = run.bench.controls.load(record, base=model)
+        return _applied(run, each, control, control.model, model, pictures)
     except ControlMisfit:
         if not later:
             raise
-        fields = {"unit": control.number, "name": record.stem, "model": model.record.stem}
+        fields = {"unit": control.number, "name": control.model.stem, "model": model.record.stem}
         run.say_once("control_not_in_stage", fields)
         return None
+
+
+def _reference(
+    run: Run, each: Pass, control: PlannedControl, model: LoadedModel, pictures: Sequence[Picture]
+) -> Reference:
+    unit = control.unit
+    shown = torch.cat([to_tensor(values) for values in _distinct(_each(run, each, control, pictures))])
+    with run.meter.phase("encoding"):
+        latents = model.encode(shown)
+    return Reference(
+        latents=latents, seeds=tuple(picture.seed for picture in pictures), module=control.detector, weight=unit.weight,
+        start=unit.start, end=unit.end, mode=unit.mode, hires=each.enlarge is not None,
+        fidelity=find_detector(control.detector).value_a(unit.threshold_a),
+    )  # fmt: skip
+
+
+def _applied(
+    run: Run, each: Pass, control: PlannedControl, record: ModelRecord, model: LoadedModel, pictures: Sequence[Picture]
+) -> Applied:
+    unit = control.unit
+    with run.meter.phase("loading"):
+        network = run.bench.controls.load(record, base=model)
     return Applied(
         network=network,
         hints=hints(run, each, control, pictures),
@@ -307,8 +321,12 @@ def _applied(
 
 def hints(run: Run, each: Pass, control: PlannedControl, pictures: Sequence[Picture]) -> Tensor:
     """The unit's map as the networks read it (n or 1, 3, height, width) in [0, 1]; -1 where an inpainting mask is."""
-    found = _each(run, each, control, pictures)
-    return torch.cat([_hint(values) for values in (found[:1] if all(one is found[0] for one in found) else found)])
+    return torch.cat([_hint(values) for values in _distinct(_each(run, each, control, pictures))])
+
+
+def _distinct(found: list[Map]) -> list[Map]:
+    """One map where all pictures have the same."""
+    return found[:1] if all(one is found[0] for one in found) else found
 
 
 def _each(run: Run, each: Pass, control: PlannedControl, pictures: Sequence[Picture]) -> list[Map]:
