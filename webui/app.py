@@ -146,6 +146,7 @@ class Engine:
         self.workers = Threads(self._open)
         self.seen = threading.Event()
         self._closing = threading.Event()
+        self._there = threading.Event()
 
     def _open(self) -> Any:
         # Named, not imported: torch loads in the worker, after the page.
@@ -157,6 +158,7 @@ class Engine:
             flags=self._services.flags,
         )
         log.info("engine ready after %.1f s", time.perf_counter() - began)
+        self._there.set()
         return bench
 
     def warm(self) -> None:
@@ -177,7 +179,7 @@ class Engine:
 
     def room(self) -> Room:
         """The device before a run; before the engine is loaded, as well as flags and the machine tell."""
-        if "webui.generate" in sys.modules:
+        if self._there.is_set():  # asking in the middle of its imports would wait for them
             return pkgutil.resolve_name("webui.generate:room")(self.workers.bench)
         flags = self._services.flags
         card = "all" not in flags.use_cpu and shutil.which("nvidia-smi") is not None

@@ -6,6 +6,8 @@
   const GAP = 10;
   const CARD = { width: 160, height: 240 };
   const SPARE = 1; // rows drawn beyond what is in sight, above and below
+  const ROW = 26; // pixels of a row of the tree
+  const ROWS_SPARE = 10;
   const SECRET = 4; // letters from which a search finds what lies in hidden folders
   const FAMILIES = { sd1: "SD 1", sd2: "SD 2", sdxl: "SDXL", "sdxl-refiner": "Refiner", sd3: "SD 3", flux: "FLUX" };
   const MODEL = "setting_sd_model_checkpoint";
@@ -120,13 +122,13 @@
     });
     view.foldersButton = maple.make("button", {
       id: `${tab}_${page}_extra_tree_view`, class: "extra-network-control--tree-view", type: "button", text: "📁", title: "Show folders",
-      onclick: () => { view.folders = !view.folders; controls(view); measure(view); },
+      onclick: () => { view.folders = !view.folders; controls(view); measure(view); grow(view); },
     });
     const refresh = maple.make("button", {
       id: `${tab}_${page}_extra_refresh`, class: "extra-network-control--refresh", type: "button", text: "🔄", title: "Refresh the list",
       onclick: (event) => maple.attempt(() => refreshPage(page, event.currentTarget)),
     });
-    view.tree = maple.make("div", { id: `${tab}_${page}_tree`, class: "extra-network-tree", translate: false });
+    view.tree = maple.make("div", { id: `${tab}_${page}_tree`, class: "extra-network-tree", translate: false, onscroll: () => grow(view) });
     view.dirs = maple.make("div", { id: `${tab}_${page}_dirs`, class: "extra-network-dirs" });
     view.sizer = maple.make("div", { class: "extra-network-sizer" });
     view.empty = maple.make("div", { class: "extra-network-empty" });
@@ -136,8 +138,9 @@
       view.dirs, maple.make("div", { class: "extra-network-body" }, view.tree, view.scroller));
     holder.replaceChildren(view.pane);
     view.watch?.disconnect();
-    view.watch = new ResizeObserver(() => measure(view));
+    view.watch = new ResizeObserver(() => { measure(view); grow(view); });
     view.watch.observe(view.scroller);
+    view.watch.observe(view.tree);
     compatible(tab);
   }
 
@@ -180,7 +183,7 @@
     view.foldersButton.classList.toggle("selected", Boolean(view.folders));
     const style = store[view.page]?.settings.tree_view_style;
     const any = Boolean(store[view.page]?.tree.length);
-    view.tree.hidden = !view.folders || style !== "Tree" || !any;
+    view.tree.hidden = !view.folders || style !== "Tree" || !store[view.page]?.cards.length;
     view.dirs.hidden = !view.folders || style === "Tree" || !any;
   }
 
@@ -209,23 +212,90 @@
     marked(view);
   }
 
+  /** Folder ("" above all) → the cards right in it, by name. */
+  function within(data) {
+    if (data.within) return data.within;
+    data.within = new Map();
+    for (const card of sorted(data, "path", false)) {
+      const folder = card.path.includes("/") ? card.path.slice(0, card.path.lastIndexOf("/")) : "";
+      if (data.within.has(folder)) data.within.get(folder).push(card);
+      else data.within.set(folder, [card]);
+    }
+    return data.within;
+  }
+
+  /** The tree's rows, top to bottom: open folders with what is in them, folders first. */
+  function planted(view) {
+    const data = store[view.page];
+    const counts = new Map(view.nodes);
+    const below = new Map();
+    for (const folder of counts.keys()) {
+      const up = folder.includes("/") ? folder.slice(0, folder.lastIndexOf("/")) : "";
+      below.set(up, [...(below.get(up) ?? []), folder]);
+    }
+    const rows = [];
+    const walk = (inside, depth) => {
+      for (const folder of below.get(inside) ?? []) {
+        rows.push({ folder, count: counts.get(folder), depth });
+        if (view.open.has(folder)) walk(folder, depth + 1);
+      }
+      for (const item of within(data).get(inside) ?? []) {
+        if (!item.hidden || data.settings.hidden_models !== "Never") rows.push({ item, depth });
+      }
+    };
+    walk("", 0);
+    return rows;
+  }
+
   function plant(view) {
-    const within = (folder) => folder.includes("/") ? folder.slice(0, folder.lastIndexOf("/")) : null;
-    const opened = (folder) => { for (let up = within(folder); up !== null; up = within(up)) if (!view.open.has(up)) return false; return true; };
-    const parents = new Set(view.nodes.map(([folder]) => within(folder)));
-    view.tree.replaceChildren(...view.nodes.filter(([folder]) => opened(folder)).map(([folder, count]) => {
-      const fold = maple.make("button", {
-        class: "tree-fold", type: "button", text: parents.has(folder) ? (view.open.has(folder) ? "▾" : "▸") : "", "aria-label": folder,
-        onclick: () => { if (!view.open.delete(folder)) view.open.add(folder); plant(view); marked(view); },
-      });
-      const name = maple.make("button", {
-        class: "tree-name", type: "button", "data-folder": folder, title: folder,
-        onclick: () => look(view, view.search === `${folder}/` ? "" : `${folder}/`),
-      }, maple.make("span", { text: folder.split("/").pop() }), maple.make("small", { text: count }));
-      const row = maple.make("div", { class: "tree-row" }, fold, name);
-      row.style.paddingLeft = `${(folder.split("/").length - 1) * 14}px`;
-      return row;
-    }));
+    view.branches = null;
+    grow(view);
+  }
+
+  /** Make the rows in sight: ten thousand files are as quick as ten. */
+  function grow(view) {
+    if (view.tree.hidden || !view.nodes) return;
+    if (!view.branches) {
+      view.tree.replaceChildren(maple.make("div", { class: "tree-sizer" }));
+      view.branches = planted(view);
+      view.tree.firstChild.style.height = `${view.branches.length * ROW}px`;
+      view.shown = new Map();
+    }
+    const first = Math.max(0, Math.floor(view.tree.scrollTop / ROW) - ROWS_SPARE);
+    const last = Math.min(view.branches.length, Math.ceil((view.tree.scrollTop + view.tree.clientHeight) / ROW) + ROWS_SPARE);
+    for (const [at, row] of view.shown) {
+      if (at < first || at >= last) { row.remove(); view.shown.delete(at); }
+    }
+    for (let at = first; at < last; at += 1) {
+      if (view.shown.has(at)) continue;
+      const branch = view.branches[at];
+      const row = maple.make("div", { class: "tree-row" }, ...(branch.item ? leaf(view, branch.item) : twig(view, branch)));
+      row.style.paddingLeft = `${branch.depth * 14}px`;
+      row.style.transform = `translateY(${at * ROW}px)`;
+      view.shown.set(at, row);
+      view.tree.firstChild.append(row);
+    }
+    marked(view);
+    press(view);
+  }
+
+  function twig(view, { folder, count }) {
+    const fold = maple.make("button", {
+      class: "tree-fold", type: "button", text: view.open.has(folder) ? "▾" : "▸", "aria-label": folder, "aria-expanded": String(view.open.has(folder)),
+      onclick: () => { if (!view.open.delete(folder)) view.open.add(folder); const { scrollTop } = view.tree; plant(view); view.tree.scrollTop = scrollTop; grow(view); },
+    });
+    const name = maple.make("button", {
+      class: "tree-name", type: "button", "data-folder": folder, title: folder,
+      onclick: () => look(view, view.search === `${folder}/` ? "" : `${folder}/`),
+    }, maple.make("span", { text: folder.split("/").pop() }), maple.make("small", { text: count }));
+    return [fold, name];
+  }
+
+  /** A file: a click is a click on its card. */
+  function leaf(view, item) {
+    return [maple.make("span", { class: "tree-fold" }), maple.make("button", {
+      class: "tree-name tree-file", type: "button", title: item.path, "data-file": item.id, onclick: () => use(view.tab, view.page, item),
+    }, maple.make("span", { text: item.title }))];
   }
 
   function marked(view) {
@@ -318,7 +388,8 @@
   function press(view) {
     const box = (id) => maple.at(`#${view.tab}_${id} textarea`)?.value ?? "";
     const [prompt, negative] = [box("prompt"), box("neg_prompt")];
-    for (const [id, element] of view.cards) {
+    const leaves = [...(view.shown?.values() ?? [])].map((row) => maple.at("[data-file]", row)).filter(Boolean).map((element) => [element.dataset.file, element]);
+    for (const [id, element] of [...view.cards, ...leaves]) {
       const item = store[view.page].byId.get(id);
       if (!item) continue;
       const there = view.page === "checkpoints" ? item.name === chosen
