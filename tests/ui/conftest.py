@@ -13,7 +13,7 @@ from tests.small import stub_checkpoint
 from webui import ui
 from webui.api.errors import add_handlers
 from webui.app import build
-from webui.domain import ConvertRequest, ExtrasRequest, GenerationRequest
+from webui.domain import ConvertRequest, DetectRequest, ExtrasRequest, FetchRequest, GenerationRequest
 from webui.jobs import Jobs, Kind, Threads
 from webui.services import Services
 from webui.settings.flags import Flags
@@ -35,6 +35,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     kinds = {
         "txt2img": Kind(request=GenerationRequest, target="tests.ui.drawing:run"),
         "convert": Kind(request=ConvertRequest, target="tests.ui.drawing:converted"),
+        "detect": Kind(request=DetectRequest, target="tests.ui.drawing:detected"),
+        "fetch-annotator": Kind(request=FetchRequest, target="tests.ui.drawing:fetched"),
         "extras": Kind(request=ExtrasRequest, target="tests.ui.drawing:enlarged"),
     }
     made = replace(whole, jobs=Jobs(root / "cache" / "drawn.db", kinds))

@@ -56,3 +56,16 @@ def converted(request: Any, *, settings: Any, reporter: Any, bench: Any) -> Resu
 def enlarged(request: Any, *, settings: Any, reporter: Any, bench: Any) -> Result:
     """Stands for Extras: makes nothing."""
     return Result()
+
+
+def detected(request: Any, *, settings: Any, reporter: Any, bench: Path) -> Result:
+    """Stands for a preprocessor: a black map with one pose in it."""
+    path = bench / f"{time.time_ns()}-map.png"
+    Image.new("RGB", (64, 48)).save(path)
+    artifact = Artifact(path=str(path), width=64, height=48, infotext="", seed=-1, subseed=-1)
+    return Result(artifacts=(artifact,), info={"poses": [{"people": [], "canvas_width": 64, "canvas_height": 48}]})
+
+
+def fetched(request: Any, *, settings: Any, reporter: Any, bench: Any) -> Result:
+    """Stands for a download: brings nothing."""
+    return Result()

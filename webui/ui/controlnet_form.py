@@ -123,6 +123,7 @@ def unit_values(unit: ControlUnit) -> dict[str, Any]:
         "end": unit.end, "mode": unit.mode.value, "resize_mode": unit.resize_mode.value, "hires": unit.hires.value,
         "resolution": row.at(unit.resolution), "threshold_a": row.value_a(unit.threshold_a),
         "threshold_b": row.value_b(unit.threshold_b), "pixel_perfect": unit.pixel_perfect, "low_vram": unit.low_vram,
+        "crop_with_inpaint": unit.crop_with_inpaint,
         "union_type": unit.union_type, "layer_weights": list(unit.layer_weights),
     }  # fmt: skip
 

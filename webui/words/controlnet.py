@@ -129,6 +129,8 @@ LABELS: dict[str, str] = {
     "This preprocessor needs files that are not here:": "此预处理器缺少以下文件：",
     "Download the missing files": "下载缺少的文件",
     "Enable": "启用",
+    "Crop input image based on A1111 mask": "按重绘蒙版裁剪输入图像",
+    "With “Only masked”, the unit's picture is cut out as the picture is": "选择“仅蒙版区域”时，控制图像与输入图像一样裁剪",
     "JSON": "JSON",
     "Cancel": "取消",
     "💾 Save": "💾 保存",

@@ -235,7 +235,8 @@
           box(this, id("preprocessor_preview_checkbox"), "preview", "Allow Preview"),
           box(this, id("mask_upload_checkbox"), "effective_region", "Effective Region Mask", { title: "The unit has effect only where the mask is white" }),
           (this.asInput = box(this, id("preview_as_input_checkbox"), "preview_as_input", "Preview as Input", { title: "The map that is shown is used as it is" })),
-          this.tab === "img2img" ? box(this, id("same_img2img_checkbox"), "independent", "Upload independent control image") : null),
+          this.tab === "img2img" ? box(this, id("same_img2img_checkbox"), "independent", "Upload independent control image") : null,
+          this.tab === "img2img" ? (this.crop = box(this, id("inpaint_crop_input_image_checkbox"), "crop_with_inpaint", "Crop input image based on A1111 mask", { title: "With “Only masked”, the unit's picture is cut out as the picture is" })) : null),
         (this.types = radio(this, id("type_filter_radio"), "type", "Control Type", [ALL, ...table.types.map((type) => type.name).filter((name) => name !== ALL)])),
         make("div", { class: "cn-row controlnet_preprocessor_model" },
           (this.modules = dropdown(this, id("preprocessor_dropdown"), "module", "Preprocessor", { plain: true })),
@@ -386,6 +387,7 @@
       if (values.effective_region && this.mask.element.parentElement !== this.masked.lastChild) this.drawMask();
       this.mirror.setAttribute("aria-pressed", String(this.mirrored));
       this.asInput.hidden = !this.map;
+      if (this.crop) this.crop.hidden = !own;
       this.result.parentElement.hidden = !values.preview;
       this.drawMap();
     }
@@ -686,8 +688,6 @@
     for (const { number, ...values } of found.controlnet) {
       if (!all[number]) { maple.tell(maple.say("no_such_unit", { number, count: all.length })); continue; }
       all[number].set({ ...FRESH, independent: all[number].values.independent, ...values, enabled: true });
-      Object.assign(all[number].values, values);
-      all[number].show();
     }
     heads[tab].draw();
   }));
