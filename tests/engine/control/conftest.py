@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.small import save_small_sdxl, small_sdxl
+
 
 def woken(network: Any, seed: int = 5) -> Any:
     """A network whose zero convolutions are none any more; whole numbers of fp16."""
@@ -28,6 +30,35 @@ def tiny_control(tiny: SimpleNamespace) -> Any:
 
     torch.manual_seed(3)
     return woken(ControlNetModel.from_unet(tiny.unet, conditioning_embedding_out_channels=(16, 16, 32, 32)))
+
+
+@pytest.fixture(scope="session")
+def model(tiny_checkpoint: Path) -> Any:
+    """The tiny Stable Diffusion 1, loaded once in fp32; to be left bare."""
+    import torch
+
+    from webui.domain import ModelKind, ModelRecord
+    from webui.engine.cache import ModelCache
+
+    record = ModelRecord(kind=ModelKind.CHECKPOINT, name="tiny", path=tiny_checkpoint)
+    return ModelCache(torch.device("cpu")).load(record, None)
+
+
+@pytest.fixture(scope="session")
+def xl() -> SimpleNamespace:
+    return small_sdxl()
+
+
+@pytest.fixture(scope="session")
+def xl_model(xl: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    import torch
+
+    from webui.domain import ModelKind, ModelRecord
+    from webui.engine.cache import ModelCache
+
+    path = save_small_sdxl(tmp_path_factory.mktemp("models") / "small_xl.safetensors", xl)
+    record = ModelRecord(kind=ModelKind.CHECKPOINT, name=path.stem, path=path)
+    return ModelCache(torch.device("cpu")).load(record, None)
 
 
 @pytest.fixture

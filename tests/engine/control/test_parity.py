@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.small import save_small_sdxl, small_sdxl
-
 pytestmark = pytest.mark.torch
 
 STEPS, SCALE = 4, 5.0
@@ -108,7 +106,7 @@ def told(texts: tuple[Any, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (9, 13)])
 @pytest.mark.parametrize("layout", ["cldm", "bare cldm", "diffusers"])
 def test_a_controlnet_guides_as_in_diffusers_pipeline(
-    tiny: SimpleNamespace, tiny_model: Any, tiny_control: Any, save_control: Callable[..., Any],
+    tiny: SimpleNamespace, model: Any, tiny_control: Any, save_control: Callable[..., Any],
     sd1_texts: tuple[Any, Any], layout: str, height: int, width: int,
 ) -> None:  # fmt: skip
     from webui.engine.control import Applied, ControlCache
@@ -117,17 +115,17 @@ def test_a_controlnet_guides_as_in_diffusers_pipeline(
     state = tiny_control.state_dict()
     if layout != "diffusers":
         state = to_cldm(tiny_control, prefix="control_model." if layout == "cldm" else "")
-    network = ControlCache().load(save_control(state), base=tiny_model)
+    network = ControlCache().load(save_control(state), base=model)
     shown = hint(height=8 * height, width=8 * width)
     theirs = sd1_pipeline("StableDiffusionControlNetPipeline", tiny, controlnet=tiny_control)(
         image=shown, controlnet_conditioning_scale=0.8, **told(sd1_texts), **asked(height, width)
     ).images
     unit = Applied(network=network, hints=shown, weight=0.8)
-    assert near(sampled(tiny_model, *sd1_texts, [unit], height=height, width=width), theirs)
+    assert near(sampled(model, *sd1_texts, [unit], height=height, width=width), theirs)
 
 
 def test_two_controlnets_guide_as_in_diffusers_pipeline(
-    tiny: SimpleNamespace, tiny_model: Any, tiny_control: Any, save_control: Callable[..., Any],
+    tiny: SimpleNamespace, model: Any, tiny_control: Any, save_control: Callable[..., Any],
     sd1_texts: tuple[Any, Any],
 ) -> None:  # fmt: skip
     import torch
@@ -141,7 +139,7 @@ def test_two_controlnets_guide_as_in_diffusers_pipeline(
     other = woken(ControlNetModel.from_unet(tiny.unet, **HINTS), seed=6)
     cache = ControlCache()
     networks = [
-        cache.load(save_control(to_cldm(each), name), base=tiny_model)
+        cache.load(save_control(to_cldm(each), name), base=model)
         for name, each in (("one", tiny_control), ("two", other))
     ]
     shown = [hint(1), hint(2)]
@@ -152,7 +150,7 @@ def test_two_controlnets_guide_as_in_diffusers_pipeline(
         Applied(network=network, hints=picture, weight=weight)
         for network, picture, weight in zip(networks, shown, (0.8, 0.5), strict=True)
     ]
-    assert near(sampled(tiny_model, *sd1_texts, units), theirs)
+    assert near(sampled(model, *sd1_texts, units), theirs)
 
 
 def adapter(unet: Any, kind: str, channels: int = 3) -> Any:
@@ -162,8 +160,9 @@ def adapter(unet: Any, kind: str, channels: int = 3) -> Any:
 
     torch.manual_seed(30)
     widths = list(unet.config.block_out_channels)
+    levels = {"full_adapter": widths, "full_adapter_xl": [*widths, widths[-1]], "light_adapter": widths[:-1]}
     made = T2IAdapter(
-        in_channels=channels, channels=[*widths, widths[-1]] if kind.endswith("xl") else widths, num_res_blocks=2,
+        in_channels=channels, channels=levels[kind], num_res_blocks=2,
         downscale_factor=16 if kind.endswith("xl") else 8, adapter_type=kind,
     )  # fmt: skip
     return made.eval().requires_grad_(False).half().float()
@@ -188,40 +187,25 @@ def original(network: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["full_adapter", "light_adapter"])
 @pytest.mark.parametrize("names", ["diffusers", "original"])
 def test_a_t2i_adapter_guides_as_in_diffusers_pipeline_and_is_asked_once(
-    tiny: SimpleNamespace, tiny_model: Any, save_control: Callable[..., Any], sd1_texts: tuple[Any, Any], kind: str,
+    tiny: SimpleNamespace, model: Any, save_control: Callable[..., Any], sd1_texts: tuple[Any, Any], kind: str,
     names: str,
 ) -> None:  # fmt: skip
     from webui.engine.control import Applied, ControlCache
 
     made = adapter(tiny.unet, kind)
     network = ControlCache().load(
-        save_control(original(made) if names == "original" else made.state_dict()), base=tiny_model
+        save_control(original(made) if names == "original" else made.state_dict()), base=model
     )
+    shown = hint(height=128, width=128)
     theirs = sd1_pipeline("StableDiffusionAdapterPipeline", tiny, adapter=made)(
-        image=hint(), adapter_conditioning_scale=0.7, **told(sd1_texts), **asked()
+        image=shown, adapter_conditioning_scale=0.7, **told(sd1_texts), **asked(16, 16)
     ).images
-    assert near(sampled(tiny_model, *sd1_texts, [Applied(network=network, hints=hint(), weight=0.7)]), theirs)
+    unit = Applied(network=network, hints=shown, weight=0.7)
+    assert near(sampled(model, *sd1_texts, [unit], height=16, width=16), theirs)
     assert network.calls == 1
 
 
 # SDXL
-
-
-@pytest.fixture(scope="module")
-def xl() -> SimpleNamespace:
-    return small_sdxl()
-
-
-@pytest.fixture(scope="module")
-def xl_model(xl: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    import torch
-
-    from webui.domain import ModelKind, ModelRecord
-    from webui.engine.cache import ModelCache
-
-    path = save_small_sdxl(tmp_path_factory.mktemp("models") / "small_xl.safetensors", xl)
-    record = ModelRecord(kind=ModelKind.CHECKPOINT, name=path.stem, path=path)
-    return ModelCache(torch.device("cpu")).load(record, None)
 
 
 @pytest.fixture
@@ -337,12 +321,12 @@ def test_an_sdxl_t2i_adapter_guides_as_in_diffusers_pipeline(
     assert near(sampled(xl_model, *xl_texts, [Applied(network=network, hints=hint(), weight=0.7)]), theirs)
 
 
-def test_folders_are_read_too(tiny_model: Any, tiny_control: Any, record: Callable[..., Any], tmp_path: Path) -> None:
+def test_folders_are_read_too(model: Any, tiny_control: Any, record: Callable[..., Any], tmp_path: Path) -> None:
     import torch
 
     from webui.engine.control import ControlCache
 
     tiny_control.save_pretrained(tmp_path / "folder")
-    network = ControlCache().load(record(tmp_path / "folder"), base=tiny_model)
+    network = ControlCache().load(record(tmp_path / "folder"), base=model)
     wanted = tiny_control.state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in network.module.state_dict().items())
