@@ -14,7 +14,7 @@ from functools import cached_property
 from webui.catalog.header import Header, Tensor
 from webui.domain import Family, ModelFormat, ModelKind
 
-VERSION = 4
+VERSION = 5
 """Raise it when the rules change, and every file's header is read once more."""
 
 CONTEXT = {768: Family.SD1, 1024: Family.SD2, 2048: Family.SDXL, 1280: Family.SDXL_REFINER}
@@ -375,7 +375,10 @@ def _hypernetwork(keys: Keys) -> Found | str:
 
 def _control(keys: Keys, variant: str, pattern: str = r"attn2[._]to_k") -> Found:
     width = keys.width(pattern + r".*weight$")
-    return Found(kind=ModelKind.CONTROLNET, family=CONTEXT.get(width) or _said_family(keys.metadata), variant=variant)
+    family = CONTEXT.get(width) or _said_family(keys.metadata)
+    if family is Family.UNKNOWN and keys.contains("label_emb.0.0.", "add_embedding.linear_1."):
+        family = Family.SDXL  # its small networks attend to nothing
+    return Found(kind=ModelKind.CONTROLNET, family=family, variant=variant)
 
 
 def _control_lora(keys: Keys) -> Found | str:
@@ -437,7 +440,11 @@ def _lllite(keys: Keys) -> Found | str:
 
 def _t2i(keys: Keys) -> Found | str:
     if keys.has("adapter.body.0.resnets.0.block1.weight") or keys.starts("adapter.conv_in."):
-        return Found(kind=ModelKind.CONTROLNET, variant="t2i")
+        seen = keys.shape("adapter.conv_in.weight")[1:2] or (192,)
+        family = Family.SDXL if seen[0] in (256, 768) else Family.SD1
+        return Found(kind=ModelKind.CONTROLNET, family=family, variant="t2i")
+    if keys.has("body.0.in_conv.weight", "body.0.out_conv.weight"):
+        return Found(kind=ModelKind.CONTROLNET, family=Family.SD1, variant="t2i")
     if keys.has("conv_in.weight") and keys.starts("body.0."):
         family = (
             Family.SDXL if keys.shape("conv_in.weight")[1:2] and keys.shape("conv_in.weight")[1] > 192 else Family.SD1
