@@ -65,7 +65,7 @@ def test_saved_maps_lie_in_the_folder_of_maps_by_preprocessor(bench) -> None:
     assert result.artifacts[0].saved
     path = Path(result.artifacts[0].path)
     assert path.parent.name == "canny"
-    assert path.parent.parent.name == Settings().control.detectmap_dir
+    assert path.parent.parent.name == Settings().control.detectedmap_dir
 
 
 def test_pixel_perfect_works_at_the_size_that_is_drawn(bench) -> None:

@@ -119,8 +119,7 @@ def test_without_a_network_it_is_said_where_the_file_goes(tmp_path: Path) -> Non
 
 
 def test_the_job_fetches_what_a_preprocessor_lacks_and_can_be_stopped(server, tmp_path: Path, monkeypatch) -> None:
-    mine = {"HF_ENDPOINT": server.at}
-    monkeypatch.setattr("os.environ", mine)
+    monkeypatch.setenv("HF_ENDPOINT", server.at)
     monkeypatch.setattr(Server, "do_GET", _any_path(Server.do_GET))
     bench = SimpleNamespace(annotators=(tmp_path,))
     ears = Ears()

@@ -109,7 +109,7 @@ def _kept(
     fields = InfotextFields(width=shown.width, height=shown.height)
     if not request.save:
         return gallery.blob(shown, fields=fields, settings=settings)
-    below = Path(settings.control.detectmap_dir).expanduser() / row.name
+    below = Path(settings.control.detectedmap_dir).expanduser() / row.name
     into = {
         "paths.outdir_samples": str(gallery.folder("txt2img", settings=settings) / below),
         "saving.save_to_dirs": False, "saving.samples_filename_pattern": row.name,

@@ -74,16 +74,16 @@ class Making:
     networks: Networks = field(default_factory=Networks)
     seed: int | None = None
 
-    def network(self, make: Callable[[], nn.Module], *, file: int = 0, inside: str = "") -> Any:
+    def network(self, make: Callable[[], nn.Module], *, file: int = 0, inside: str = "", tails: bool = False) -> Any:
         """The network `make` builds, filled from a file, in float32 for evaluation.
 
-        `inside`: the table of the file that holds its tensors, where there are several. Raises AnnotatorMisfit,
-        BrokenFile, UnsafeFile, WrongFormat.
+        `inside`: the table of the file that holds its tensors, where there are several; `tails`: the file names them
+        without their first part. Raises AnnotatorMisfit, BrokenFile, UnsafeFile, WrongFormat.
         """
         path = self.files[file]
 
         def filled() -> nn.Module:
-            return fill(make(), path, detector=self.detector, inside=inside).to(self.device)
+            return fill(make(), path, detector=self.detector, inside=inside, tails=tails).to(self.device)
 
         return self.networks.get(path, inside, self.device, filled)
 
@@ -94,7 +94,7 @@ class Making:
         return flat.to(self.device).float()
 
 
-def fill(network: nn.Module, path: Path, *, detector: str, inside: str = "") -> nn.Module:
+def fill(network: nn.Module, path: Path, *, detector: str, inside: str = "", tails: bool = False) -> nn.Module:
     """Copy a file's tensors into a network, by name. Nothing of the file is executed.
 
     What wraps the names (`module.`, `model.`, `state_dict.`, `inside`) is taken off. The file may hold more than the
@@ -102,7 +102,7 @@ def fill(network: nn.Module, path: Path, *, detector: str, inside: str = "") -> 
     """
     own = network.state_dict()
     with open_weights(path) as weights:
-        names = named(tuple(weights), own, inside=inside)
+        names = named(tuple(weights), own, inside=inside, tails=tails)
         lacking = [name for name in dict(network.named_parameters()) if name not in names]
         if lacking:
             raise AnnotatorMisfit(path=str(path), detector=detector, reason=f"{lacking[0]} (+{len(lacking) - 1})")
@@ -116,16 +116,19 @@ def fill(network: nn.Module, path: Path, *, detector: str, inside: str = "") -> 
     return network.eval().requires_grad_(False)
 
 
-def named(stored: tuple[str, ...], own: Mapping[str, object], *, inside: str = "") -> dict[str, str]:
+def named(
+    stored: tuple[str, ...], own: Mapping[str, object], *, inside: str = "", tails: bool = False
+) -> dict[str, str]:
     """The network's names → those of the file, for all that the file has."""
     found: dict[str, str] = {}
+    whole = {name.partition(".")[2]: name for name in own} if tails else {}
     for name in stored:
         bare = name.removeprefix(f"{inside}.") if inside else name
         for wrap in ("", "state_dict.", "model."):
             if not bare.startswith(wrap):
                 continue
             rest = bare.removeprefix(wrap)
-            for candidate in (rest, rest.replace("module.", "")):
+            for candidate in (rest, rest.replace("module.", ""), whole.get(rest, "")):
                 if candidate in own:
                     found.setdefault(candidate, name)
     return found
