@@ -215,7 +215,7 @@ PREFIXES = (
 )
 PARTS = (
     ("ls1.gamma", "layer_scale1.lambda1"), ("ls2.gamma", "layer_scale2.lambda1"),
-    ("attn.proj.", "attention.output.dense."), ("out_conv.", "projection."), ("resConfUnit", "residual_layer"),
+    ("attn.proj.", "attention.o_proj."), ("out_conv.", "projection."), ("resConfUnit", "residual_layer"),
     (".conv1.", ".convolution1."), (".conv2.", ".convolution2."),
 )  # fmt: skip
 
@@ -236,8 +236,7 @@ def renamed(name: str, tensor: Tensor) -> dict[str, Tensor]:
             for before, after in PARTS:
                 rest = rest.replace(before, after)
         if ".attn.qkv." in rest:
-            names = [f"{new}{rest.replace('attn.qkv', f'attention.attention.{part}')}"
-                     for part in ("query", "key", "value")]  # fmt: skip
+            names = [new + rest.replace("attn.qkv", f"attention.{part}_proj") for part in "qkv"]
             return dict(zip(names, tensor.chunk(3), strict=True))
         return {new + rest: tensor}
     return {}
