@@ -192,8 +192,18 @@ def test_two_units_sum_and_each_keeps_its_place(bench: Any) -> None:
 
 
 def test_modes_differ(bench: Any) -> None:
-    made = [pixels(make(bench, replace(ASKED, controls=(unit(bench, mode=mode),)))) for mode in ControlMode]
+    asked = replace(ASKED, width=128, steps=2)
+    made = [pixels(make(bench, replace(asked, controls=(unit(bench, mode=mode),)))) for mode in ControlMode]
     assert all((a != b).any() for n, a in enumerate(made) for b in made[:n])
+
+
+def test_a_reference_guides_without_a_model(bench: Any) -> None:
+    control = ControlUnit(module="reference_only", image=kept(bench, photo()))
+    plain, made = make(bench, ASKED), make(bench, replace(ASKED, controls=(control,)))
+    assert (pixels(plain) != pixels(made)).any()
+    assert told(made)["ControlNet 0"].startswith("Module: reference_only, Model: None, Weight: 1.0")
+    assert (pixels(made, 1) == np.asarray(photo())).all()
+    assert bench.controls.loads == 0
 
 
 def test_img2imgs_picture_is_a_units_that_has_none(bench: Any) -> None:
@@ -331,11 +341,10 @@ def test_a_picture_of_any_proportion_comes_to_the_size_asked_for(bench: Any) -> 
 
 
 def test_pixel_perfect_sets_the_resolution(bench: Any) -> None:
-    for mode, shorter in ((ControlResize.CROP, 64), (ControlResize.FILL, 32)):
-        control = unit(bench, photo((200, 100)), module="canny", pixel_perfect=True, resize_mode=mode)
-        make(bench, replace(ASKED, controls=(control,)))
-        (key,) = [key for key in bench.maps._maps if key[1] == shorter]
-        assert key[0] == "canny"
+    for mode, shorter in ((ControlResize.CROP, 128), (ControlResize.FILL, 64)):
+        control = unit(bench, photo((100, 100)), module="canny", pixel_perfect=True, resize_mode=mode)
+        make(bench, replace(ASKED, height=128, steps=1, controls=(control,)))
+        assert ("canny", shorter) in {key[:2] for key in bench.maps._maps}
 
 
 def test_units_survive_the_queues_json(bench: Any) -> None:
