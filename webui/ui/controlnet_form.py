@@ -107,11 +107,13 @@ def detect_from(values: Mapping[str, Any], blobs: Blobs) -> DetectRequest:
     if not picture:
         raise NoControlPicture(number=number)
     unit = unit_from(values, number)
-    sides = {side: int(_number(values, side, number)) for side in ("width", "height") if values.get(side) is not None}
+    width, height = (
+        int(_number(values, side, number)) if values.get(side) is not None else 0 for side in ("width", "height")
+    )
     return DetectRequest(
         image=picture_upright(blobs, picture), module=find_detector(unit.module).name, resolution=unit.resolution,
         threshold_a=unit.threshold_a, threshold_b=unit.threshold_b, mask=drawn_mask(values, picture, blobs),
-        resize_mode=unit.resize_mode, pixel_perfect=unit.pixel_perfect, **sides,
+        resize_mode=unit.resize_mode, pixel_perfect=unit.pixel_perfect, width=width, height=height,
     )  # fmt: skip
 
 
