@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.small import Ears, save_small_control
+from tests.small import Ears, save_small_control, save_small_sdxl
 from webui.catalog import Catalog, folders_from
 from webui.domain import (
     ControlHires,
@@ -23,6 +23,7 @@ from webui.domain import (
     Init,
     Inpaint,
     ModelKind,
+    Refiner,
     Result,
     Series,
     ShuttingDown,
@@ -204,6 +205,18 @@ def test_a_reference_guides_without_a_model(bench: Any) -> None:
     assert told(made)["ControlNet 0"].startswith("Module: reference_only, Model: None, Weight: 1.0")
     assert (pixels(made, 1) == np.asarray(photo())).all()
     assert bench.controls.loads == 0
+
+
+def test_a_unit_guides_the_refiner_too_unless_it_does_not_fit_and_that_is_said(bench: Any, tmp_path: Path) -> None:
+    save_small_sdxl(tmp_path / "models" / "Stable-diffusion" / "wide.safetensors", refiner=True)
+    bench.catalog.scan()
+    for refiner, calls, said in (("small", STEPS, []), ("wide", STEPS // 2, ["control_not_in_stage"])):
+        ears = Ears()
+        asked = replace(ASKED, refiner=Refiner(checkpoint=refiner, switch_at=0.5), controls=(unit(bench),))
+        before = network(bench).calls if bench.controls.loads else 0
+        make(bench, asked, ears)
+        assert network(bench).calls - before == calls
+        assert [key for key, _ in ears.notes if key.startswith("control_")] == said
 
 
 def test_img2imgs_picture_is_a_units_that_has_none(bench: Any) -> None:

@@ -11,7 +11,7 @@ import torch
 from webui.domain.errors import ModelGone
 from webui.domain.model import ModelRecord
 from webui.engine import keys
-from webui.engine.control.networks import ControlNetwork, load_network
+from webui.engine.control.networks import ControlNetwork, check_fit, load_network
 
 if TYPE_CHECKING:
     from webui.engine.model import LoadedModel
@@ -44,9 +44,13 @@ class ControlCache:
         """
         stamp = _stamp(record)
         alike, own = _alike(base), _stamp(base.record)
-        held = self._held.pop(stamp, None)
-        if held is None or held.base not in ((alike, None), (alike, own)):
+        held = self._held.get(stamp)
+        if held is not None and held.base not in ((alike, None), (alike, own)):
+            # One that does not fit the other base (a refiner) must not cost the one that is here.
+            check_fit(record, base)
             held = None
+        self._held.pop(stamp, None)
+        if held is None:
             self._let_go(max(1, self.keep) - 1)
             network, over = load_network(record, base)
             held = _Held(network, (alike, own if over else None))

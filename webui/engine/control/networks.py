@@ -194,6 +194,12 @@ def load_network(record: ModelRecord, base: "LoadedModel") -> tuple[ControlNetwo
     return network, layout.needs_base
 
 
+def check_fit(record: ModelRecord, base: "LoadedModel") -> None:
+    """Raises what `understood` raises; no weight is read."""
+    with open_weights(record.path) as weights:
+        understood(weights, record, base)
+
+
 def understood(weights: Weights, record: ModelRecord, base: "LoadedModel") -> Layout:
     """The layout of a file for that base. Raises ControlMisfit, UnsupportedControl, WrongKind, BrokenFile."""
     unet = keys.config_of(base.unet)
