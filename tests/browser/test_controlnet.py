@@ -145,7 +145,7 @@ def test_the_preview_shows_the_map_and_hides_again(opened: Open) -> None:
     page.wait_for_selector(image)
     seen = pixels(page, image)
     assert set(np.unique(seen)) <= {0, 255}
-    assert 0.01 < (seen > 0).mean() < 0.3
+    assert 0.002 < (seen > 0).mean() < 0.1
     assert page.locator(control("preview_as_input_checkbox")).is_visible()
     page.locator(f"{control('preprocessor_preview_checkbox')} input").uncheck()
     assert not page.locator(image).is_visible()
