@@ -31,8 +31,10 @@ from webui.demo.drawings import Spec, caption, draw, random_spec
 from webui.demo.maps import Map, line_map, pose_map
 from webui.demo.pictures import SCALE, to_tensor
 from webui.demo.unet import CHANNEL_NOISE, LONG, SNR_CAP, fresh, signal_to_noise, stratified
+from webui.demo.vae import DECODER_BATCH, DISTURBANCE, difference
 
 NAME = "controls"
+DECODER = f"{NAME}-decoder"
 SEED = 21
 HINT_CHANNELS = (12, 24, 48, 64)
 """Channels of the layers that read a map, from its full size to an eighth."""
@@ -107,6 +109,28 @@ def encode(folder: Path, source: Path, lesson: Lesson, *, peers: Peers) -> None:
     partial = file.with_suffix(".partial")
     torch.save(torch.cat(found), partial)
     partial.replace(file)
+
+
+def sharpen(folder: Path, source: Path, lesson: Lesson, steps: int, *, peers: Peers) -> None:
+    """Teach the decoder of the checkpoint `source` this course's pictures, from their latents, which stay what they
+    are; the state lies in folder/controls-decoder.pt."""
+    torch.manual_seed(6)
+    autoencoder = checkpoint.opened(source, text.clip_rows())[0].vae.requires_grad_(requires_grad=False)
+    autoencoder.decoder.requires_grad_(requires_grad=True)
+    autoencoder = autoencoder.to(peers.device)
+    drawn, stock = specs(lesson.pictures), _latents(folder, lesson, peers.count)
+
+    def loss_at(step: int, dice: Dice) -> Tensor:
+        del step
+        picks = dice.python.sample(range(lesson.pictures), DECODER_BATCH)
+        disturbed = stock[picks] + DISTURBANCE * torch.randn(stock[picks].shape, generator=dice.torch)
+        wanted = np.stack([np.asarray(draw(drawn[pick], lesson.size)) for pick in picks])
+        return difference(
+            autoencoder.decode((disturbed / SCALE).to(peers.device)).sample, to_tensor(wanted).to(peers.device)
+        )
+
+    course = Course(name=DECODER, folder=folder, steps=steps, rate=5e-4, flat=0.4, average=0.99, weight_decay=1e-4)
+    train(course, [Group(parts={"decoder": autoencoder.decoder})], loss_at, peers=peers)
 
 
 def _share(folder: Path, lesson: Lesson, rank: int, count: int) -> Path:
@@ -233,6 +257,8 @@ def export(folder: Path, source: Path, file: Path, root: Path) -> list[Path]:
     """Write the checkpoint `file`, with the VAE of `source`, and both ControlNets below `root`."""
     unet, encoder, controls, step = load(folder)
     parts, size = checkpoint.opened(source, text.clip_rows())
+    if (folder / f"{DECODER}.pt").exists():
+        averaged(folder / f"{DECODER}.pt", "decoder", parts.vae.decoder)
     rows = sum(Lesson().rows) * 2
     trained = f"Trained from scratch on drawn pictures; last {step} steps of {rows} together with its ControlNets."
     spread = text.spread(encoder, text.vocabulary(folder))

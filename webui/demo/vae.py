@@ -63,7 +63,7 @@ def train_vae(folder: Path, count: int, steps: int, *, peers: Peers) -> None:
         noise = torch.randn(posterior.mean.shape, generator=dice.torch).to(peers.device)
         answer = vae.decode(posterior.mean + posterior.std * noise).sample
         kl = posterior.kl().mean() / posterior.mean[0].numel()
-        return _difference(answer, batch) + KL_WEIGHT * kl
+        return difference(answer, batch) + KL_WEIGHT * kl
 
     train(course(folder, steps=steps), [Group(parts={"vae": vae})], loss_at, peers=peers)
 
@@ -83,7 +83,7 @@ def train_decoder(folder: Path, count: int, steps: int, *, peers: Peers) -> None
         picks = sorted(dice.python.sample(range(count), DECODER_BATCH))
         disturbed = stock[picks] + DISTURBANCE * torch.randn(stock[picks].shape, generator=dice.torch)
         answer = vae.decode((disturbed / SCALE).to(peers.device)).sample
-        return _difference(answer, to_tensor(pictures[picks]).to(peers.device))
+        return difference(answer, to_tensor(pictures[picks]).to(peers.device))
 
     course = Course(name="decoder", folder=folder, steps=steps, rate=6e-4, flat=0.3, average=0.99, weight_decay=1e-4)
     train(course, [Group(parts={"decoder": vae.decoder})], loss_at, peers=peers)
@@ -100,7 +100,7 @@ def _crops(pictures: NDArray[np.uint8], done: float, dice: Dice) -> Tensor:
     return to_tensor(np.stack(picks))
 
 
-def _difference(answer: Tensor, wanted: Tensor) -> Tensor:
+def difference(answer: Tensor, wanted: Tensor) -> Tensor:
     """L1 and half the squared error, plus L1 between neighbouring pixels' steps, which keeps edges sharp."""
     error = answer - wanted
     steps = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
