@@ -117,6 +117,19 @@ def test_the_files_hold_what_was_taught(taught: Path, files: list[Path]):
             assert torch.equal(read[key], tensor.half()), key
 
 
+def test_the_decoder_learns_and_the_latents_stay_what_they_were(taught: Path, base: Path):
+    controls.sharpen(taught, base, TINY, 2, peers=Peers())
+    before = checkpoint.opened(base, text.clip_rows())[0].vae
+    controls.export(taught, base, taught / "sharp.safetensors", taught)
+    after = checkpoint.opened(taught / "sharp.safetensors", text.clip_rows())[0].vae
+    for name, weight in before.state_dict().items():
+        if not name.startswith("decoder."):
+            assert torch.equal(weight, after.state_dict()[name]), name
+    changed = zip(before.decoder.parameters(), after.decoder.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in changed)
+    (taught / f"{controls.DECODER}.pt").unlink()
+
+
 def test_the_course_goes_on_from_the_checkpoint_it_began_with(tmp_path: Path, base: Path):
     source = tmp_path / "demo.safetensors"
     source.write_bytes(b"first")

@@ -51,6 +51,7 @@ def main() -> None:
     reader.add_argument("--decoder-steps", type=int, default=600)
     reader.add_argument("--text-steps", type=int, default=600)
     reader.add_argument("--control-steps", type=int, default=controls.Lesson().steps)
+    reader.add_argument("--control-decoder-steps", type=int, default=600)
     reader.add_argument("--lesson", choices=list(LESSONS), help="one stage of the UNet's training (default: all)")
     reader.add_argument("--unet-steps", type=int, help="another number of steps for --lesson")
     reader.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
@@ -136,6 +137,8 @@ def _controls(asked: argparse.Namespace) -> None:
     base = controls.kept_base(asked.folder, asked.checkpoint)
     together(controls.encode, asked.folder, base, lesson, processes=asked.processes)
     together(controls.train_controls, asked.folder, base, lesson, processes=asked.processes)
+    steps = asked.control_decoder_steps
+    together(controls.sharpen, asked.folder, base, lesson, steps, processes=asked.processes)
     for file in controls.export(asked.folder, base, asked.checkpoint, Path()):
         print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
