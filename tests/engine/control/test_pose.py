@@ -59,7 +59,7 @@ def test_limbs_are_darker_than_joints_and_fingers_go_round_the_colours():
     fan = [(128, 200), *((20 + 10 * place, 40) for place in range(20))]
     hand = draw_poses([{"hand_left_keypoints_2d": numbers(fan)}], 256, 256)
     assert tuple(hand[200, 128]) == (0, 0, 255), "joints are blue"
-    assert tuple(hand[120, 79]) == (255, 0, 0), "the first finger's first bone is red"
+    assert tuple(hand[120, 74]) == (255, 0, 0), "the first finger's first bone is red"
 
 
 def test_fractions_and_pixels_draw_the_same():
