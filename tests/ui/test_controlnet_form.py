@@ -66,10 +66,12 @@ def test_a_region_is_what_is_white_and_what_is_drawn(services: Services, picture
     assert [region.getpixel(at) for at in ((5, 40), (35, 5), (50, 5), (50, 20))] == [255, 0, 255, 0]
 
 
-def test_each_picture_of_multi_inputs_is_a_control_of_its_own(services: Services, picture: str) -> None:
+def test_each_picture_of_multi_inputs_is_a_control_of_its_own_with_its_share_of_the_weight(
+    services: Services, picture: str
+) -> None:
     other = services.gallery.blobs.put_image(Image.new("RGB", (32, 32), "red"))
     units = asked(services, {"module": "canny", "weight": 0.5, "pictures": [picture, other]})
-    assert [(unit.image, unit.weight) for unit in units] == [(picture, 0.5), (other, 0.5)]
+    assert [(unit.image, unit.weight) for unit in units] == [(picture, 0.25), (other, 0.25)]
 
 
 def test_img2img_lends_its_picture_and_txt2img_has_none_to_lend(services: Services) -> None:

@@ -68,6 +68,8 @@ def _unit(values: Mapping[str, Any], tab: str, blobs: Blobs) -> list[ControlUnit
     if not isinstance(several, list | tuple) or len(cast(Sequence[Any], several)) > MOST_PICTURES:
         raise ControlFieldWrong(field="Multi-Inputs", value=str(several)[:80], number=number)
     if several:
+        # The weight is shared out, as in sd-webui-controlnet: together they pull no harder than one.
+        unit = replace(unit, weight=unit.weight / len(cast(Sequence[Any], several)))
         return [replace(unit, image=picture_upright(blobs, str(id))) for id in cast(Sequence[Any], several)]
     picture = str(values.get("picture") or "")
     if not picture:
