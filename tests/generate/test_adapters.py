@@ -196,6 +196,21 @@ def test_a_misfit_says_what_it_would_fit_when_nothing_else_does(bench: Any, lora
     assert ears.notes == [("network_misfit_none", told)]
 
 
+def test_what_a_person_wrote_of_a_loras_base_counts_more_than_its_header(bench: Any, lora: Any) -> None:
+    path = lora("large", ss_base_model_version="sdxl_base_v1-0")
+    path.with_suffix(".json").write_text('{"sd version": "SD1"}', encoding="utf-8")
+    bench.catalog.scan()
+    ears = Ears()
+    made = make(bench, asked("a red circle<lora:large:1>"), ears)
+    assert [key for key, _ in ears.notes if key.startswith("network_misfit")] == []
+    assert not same(made, make(bench))
+    path.with_suffix(".json").write_text('{"sd version": "SD2"}', encoding="utf-8")
+    bench.catalog.scan()
+    ears = Ears()
+    make(bench, asked("a red circle<lora:large:1>"), ears)
+    assert ears.notes[0][0].startswith("network_misfit") and ears.notes[0][1]["family"] == "sd2"
+
+
 @pytest.mark.parametrize(
     ("ending", "kind"),
     [("a1.weight", "GLoRA"), ("on_input", "IA³"), ("oft_blocks", "OFT"), ("oft_diag", "OFT")],
