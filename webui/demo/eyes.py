@@ -137,7 +137,8 @@ def silhouette(picture: Image.Image, side: int = GRID) -> Floats:
     rows = np.median(np.concatenate([seen[:, :4], seen[:, -4:]], axis=1), axis=1)
     backdrop = np.stack([_smooth(rows[:, channel]) for channel in range(3)], axis=-1)
     thing = np.linalg.norm(seen - backdrop[:, None], axis=-1) > DIFFERENT
-    return cv2.resize(_whole(thing).astype(np.float64), (side, side), interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(_whole(thing).astype(np.float64), (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cells, np.float64)
 
 
 def _smooth(values: Floats) -> Floats:
@@ -146,7 +147,7 @@ def _smooth(values: Floats) -> Floats:
     keep = np.ones(len(values), dtype=bool)
     fitted = values
     for _ in range(4):
-        fitted = np.polyval(np.polyfit(rows[keep], values[keep], 2), rows)
+        fitted = np.asarray(np.polyval(np.polyfit(rows[keep], values[keep], 2), rows), np.float64)
         away = np.abs(values - fitted)
         keep = away <= max(3.0, 2 * float(np.median(away)))
     return fitted
