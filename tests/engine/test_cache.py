@@ -47,6 +47,32 @@ def test_another_vae_is_exchanged_alone_and_given_back(
     assert (cache.loads, cache.vae_loads) == (1, 2)
 
 
+def test_vaes_used_before_are_kept_when_asked(
+    cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    state = {name: value for name, value in load_file(tiny_checkpoint).items() if name.startswith("first_stage_model.")}
+    for name, scale in (("a", 0.5), ("b", 0.25)):
+        save_file({key: value * scale for key, value in state.items()}, tmp_path / f"{name}.vae.safetensors")
+    latents, a, b = (
+        torch.randn(1, 4, 4, 4),
+        record(tmp_path / "a.vae.safetensors"),
+        record(tmp_path / "b.vae.safetensors"),
+    )
+    cache.keep_vaes = 1
+    first = cache.load(record(tiny_checkpoint), a).decode(latents)
+    cache.load(record(tiny_checkpoint), b)
+    assert torch.equal(cache.load(record(tiny_checkpoint), a).decode(latents), first)
+    assert cache.vae_loads == 1  # b's; a came with the model, and back from memory
+    cache.load(record(tiny_checkpoint), None)
+    cache.load(record(tiny_checkpoint), b)
+    assert cache.vae_loads == 3  # the own one, and b again: a alone was kept
+    cache.unload()
+    assert not cache._vaes
+
+
 def test_a_file_replaced_under_its_name_is_read_again(
     cache: Any, tiny_checkpoint: Path, record: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ def test_precision_is_half_on_a_card_and_whole_on_the_cpu() -> None:
     assert Precision.for_device(card, half_vae=False).vae == torch.float32
     assert Precision.for_device(card, half_vae=False).unet == torch.float16
     assert Precision.own().unet is None
+    assert Precision.own().vae == torch.float32  # fp16 convolutions take minutes on the CPU
 
 
 def test_the_cpu_can_be_asked_for() -> None:

@@ -107,6 +107,11 @@ def test_nan_in_half_precision_is_decoded_again_in_fp32_and_said(
     assert half.take_notes() == [("vae_retried_in_fp32", {"model": "x"})]
     assert half.take_notes() == []
     assert half.vae.dtype == torch.float16
+    coarse = half.decode(latents, retry=torch.bfloat16)
+    assert torch.allclose(coarse, whole.decode(latents), atol=0.05)
+    assert half.take_notes() == [("vae_retried_in_bf16", {"model": "x"})]
+    with pytest.raises(NotANumber):
+        half.decode(latents, retry=None)
     assert whole.take_notes() == []
 
 

@@ -45,6 +45,7 @@ A1111_DEFAULTS = {
     "upcast_attn": False, "sd_checkpoints_limit": 1, "sd_checkpoints_keep_in_cpu": True,
     "sd_vae_encode_method": "Full", "sd_vae_decode_method": "Full",
     "sd_vae": "Automatic", "sd_vae_overrides_per_model_preferences": True, "auto_vae_precision": True,
+    "auto_vae_precision_bfloat16": False, "sd_vae_checkpoint_cache": 0,
     "CLIP_stop_at_last_layers": 1, "sdxl_clip_l_skip": False, "sdxl_crop_top": 0, "sdxl_crop_left": 0,
     "sdxl_refiner_low_aesthetic_score": 2.5, "sdxl_refiner_high_aesthetic_score": 6.0, "sd_noise_schedule": "Default",
     "tiling": False, "randn_source": "GPU",

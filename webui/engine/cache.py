@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from webui.domain.errors import ModelGone
 from webui.domain.model import Family, ModelRecord
 from webui.engine.device import Precision
 from webui.engine.loading import OnProgress
 from webui.engine.model import LoadedModel, load_model, open_model, wear_vae
-from webui.engine.placing import Placing
+from webui.engine.placing import HOME, Placing
 from webui.engine.upscale import Upscaler, load_upscaler
 
 Stamp = tuple[Path, int, int]
@@ -33,7 +34,8 @@ class ModelCache:
     """One device's models. `loads` and `vae_loads` count what was read from disk.
 
     `keep` models stay in memory, the last used (A1111's sd_checkpoints_limit); with `park` only the one in use is on
-    the device (sd_checkpoints_keep_in_cpu). `placing` says for a family where its parts are to be, None: as fits.
+    the device (sd_checkpoints_keep_in_cpu); `keep_vaes` external VAEs used before stay in main memory
+    (sd_vae_checkpoint_cache). `placing` says for a family where its parts are to be, None: as fits.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class ModelCache:
         self.device = device
         self.keep = 1
         self.park = True
+        self.keep_vaes = 0
         self._placing = placing
         self.precision = precision or Precision.for_device(device)
         self.loads = 0
         self.vae_loads = 0
         self._lock = threading.RLock()
         self._held: dict[Stamp, _Held] = {}
+        self._vaes: dict[tuple[Stamp, str], AutoencoderKL] = {}
         self._upscaler: tuple[Stamp, Upscaler] | None = None
 
     @contextmanager
@@ -96,13 +100,25 @@ class ModelCache:
                 self.loads += 1
             elif held.vae != vae_stamp:
                 self._held[stamp] = held  # a VAE that cannot be read must not cost the model
-                wear_vae(held.model, vae)
-                held.vae = vae_stamp
-                self.vae_loads += 1
+                self._exchange(held, vae, vae_stamp)
                 self._held.pop(stamp)
             self._held[stamp] = held
             held.model.record = checkpoint
             return held.model
+
+    def _exchange(self, held: _Held, vae: ModelRecord | None, stamp: Stamp | None) -> None:
+        """Another VAE for a model; of external ones the last `keep_vaes` stay in main memory."""
+        model, gone, before = held.model, held.vae, held.model.vae
+        own = str(model.parts.vae)  # a VAE file is read by what the checkpoint knows of its shape
+        kept = self._vaes.pop((stamp, own), None) if stamp else None
+        wear_vae(model, vae, kept=kept)
+        held.vae = stamp
+        self.vae_loads += kept is None
+        if gone is not None and before is not None:
+            torch.nn.Module.to(before, HOME)
+            self._vaes[gone, own] = before
+        while len(self._vaes) > self.keep_vaes:
+            del self._vaes[next(iter(self._vaes))]
 
     def upscaler(self, record: ModelRecord) -> Upscaler:
         """The upscaler of that file, on the device; the last one stays. Raises what `load_upscaler` raises."""
@@ -117,6 +133,7 @@ class ModelCache:
         """Give the memory back."""
         with self._lock:
             self._upscaler = None
+            self._vaes.clear()
             self._let_go_but(set())
 
     def _make_way(self, beside: set[Stamp]) -> None:

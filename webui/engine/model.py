@@ -248,10 +248,10 @@ class LoadedModel:
                     return self.unet(x, timesteps, states, added_cond_kwargs=added, return_dict=False, **told)[0]
         return self.unet(x, timesteps, states, added_cond_kwargs=added, return_dict=False, **told)[0]
 
-    def decode(self, latents: Tensor, *, retry: bool = True) -> Tensor:
+    def decode(self, latents: Tensor, *, retry: torch.dtype | None = torch.float32) -> Tensor:
         """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU. Raises NoVae, NotANumber.
 
-        A NaN in half precision is decoded again in fp32, and noted; without `retry` it raises.
+        A NaN in half precision is decoded again in `retry`, and noted; without it that raises.
         """
         if (small := self._small("decoder", self.decode_method)) is not None:
             with torch.no_grad():
@@ -263,7 +263,8 @@ class LoadedModel:
             ),
         )
         if retried:
-            self.notes.append(("vae_retried_in_fp32", {"model": self.record.stem}))
+            key = "vae_retried_in_fp32" if retry == torch.float32 else "vae_retried_in_bf16"
+            self.notes.append((key, {"model": self.record.stem}))
         return pictures
 
     def encode(
@@ -607,14 +608,16 @@ def _filled(
     )
 
 
-def wear_vae(model: LoadedModel, vae: ModelRecord | None) -> None:
-    """Exchange the VAE alone: an external one, or (None) the checkpoint's own.
+def wear_vae(model: LoadedModel, vae: ModelRecord | None, *, kept: AutoencoderKL | None = None) -> None:
+    """Exchange the VAE alone: an external one, or (None) the checkpoint's own. `kept`: it, read before.
 
     One that cannot be read changes nothing.
     """
     source = vae.path if vae is not None else model.record.path if model.has_vae else None
-    found = None
-    if source is not None:
+    found = kept
+    if kept is not None:
+        torch.nn.Module.to(kept, model.places.loading)
+    if source is not None and found is None:
         found = vae_room.load_vae(source, dtype=model.precision.vae, device=model.places.loading, like=model.parts.vae)
     # What is worn may sit on the old one.
     model.bare()

@@ -109,21 +109,22 @@ def _in_ldm_names(weights: Weights, prefix: str) -> Weights:
 
 @torch.no_grad()
 def decode(
-    vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True, retry: bool = True, tile: int = 0
-) -> tuple[Tensor, bool]:
-    """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU, and whether fp32 had to be taken for a NaN in half.
+    vae: AutoencoderKL, latents: Tensor, *, scale: float, check_nan: bool = True,
+    retry: torch.dtype | None = torch.float32, tile: int = 0,
+) -> tuple[Tensor, bool]:  # fmt: skip
+    """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU, and whether `retry` had to be taken for a NaN.
 
     One picture at a time, as A1111: a batch costs no more memory than a picture. `tile`: latents a side of the tiles
-    larger ones are worked through in, 0 for whole. Raises NotANumber when fp32 gives NaN too, OutOfMemory.
+    larger ones are worked through in, 0 for whole. Raises NotANumber when that gives NaN too, OutOfMemory.
     """
     pictures = [_decode_one(vae, latents[i : i + 1] / scale, tile) for i in range(len(latents))]
     if not check_nan or not any(torch.isnan(picture).any() for picture in pictures):
         return _finished(pictures), False
     dtype = vae.dtype
-    if not retry or dtype == torch.float32 or torch.isnan(latents).any():
+    if retry is None or dtype in (torch.float32, retry) or torch.isnan(latents).any():
         raise NotANumber(where="VAE")
     try:
-        vae.float()
+        torch.nn.Module.to(vae, retry)
         pictures = [_decode_one(vae, latents[i : i + 1] / scale, tile) for i in range(len(latents))]
     finally:
         torch.nn.Module.to(vae, dtype)

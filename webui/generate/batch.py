@@ -271,9 +271,16 @@ def cut(latents: Tensor, *, width: int, height: int) -> Tensor:
 def decoded(run: Run, done: Passed, latents: Tensor) -> Tensor:
     """Pictures (batch, 3, height, width) fp32 in [0, 1] on the CPU."""
     with run.meter.phase("decoding"):
-        images = done.model.decode(latents, retry=run.settings.model.auto_vae_precision)
+        images = done.model.decode(latents, retry=retried_in(run.settings))
     take_notes(run, done.model)
     return images
+
+
+def retried_in(settings: Settings) -> torch.dtype | None:
+    """What a VAE that gave NaN in half precision decodes in once more; bfloat16 goes before fp32, as in A1111."""
+    if settings.model.auto_vae_precision_bfloat16:
+        return torch.bfloat16
+    return torch.float32 if settings.model.auto_vae_precision else None
 
 
 def take_notes(run: Run, model: LoadedModel) -> None:

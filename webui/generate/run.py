@@ -31,6 +31,7 @@ def run(request: GenerationRequest, *, settings: Mapping[str, Any], reporter: Re
     for key, fields in plan.notes:
         reporter.note(key, **fields)
     finish = Finish(doing, earlier=reporter.finished())
+    bench.models.keep_vaes = in_force.model.vae_checkpoint_cache
     bench.models.keep, bench.models.park = in_force.model.checkpoints_limit, in_force.model.checkpoints_keep_in_cpu
     bench.controls.keep = in_force.control.model_cache_size
     with bench.models.lease(), bench.hooks.around("wrap_run", plan=plan):

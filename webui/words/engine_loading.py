@@ -4,6 +4,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "wrong_format": ("{path} 的后缀表示 {expected}，内容却是 {found}。请改成正确的后缀，或重新下载。",
                      "{path} is named as {expected} but contains {found}. Correct its ending or download it again."),
     "no_vae": ("模型“{model}”不含 VAE。请在“外挂 VAE 模型”中选择一个。", "“{model}” carries no VAE. Choose one under SD VAE."),
+    "vae_retried_in_bf16": ("“{model}”的 VAE 以半精度解码时出现 NaN，已改用 bfloat16 重新解码。可加 --no-half-vae 免去重试。",
+                            "The VAE of “{model}” gave NaN in half precision; it was decoded again in bfloat16. --no-half-vae spares the second try."),
     "vae_retried_in_fp32": ("“{model}”的 VAE 以半精度解码时出现 NaN，已改用 fp32 重新解码。可加 --no-half-vae 免去重试。",
                             "The VAE of “{model}” gave NaN in half precision and was run again in fp32. --no-half-vae avoids the retry."),
     "taesd_missing": ("没有找到 TAESD 的{part}，已改用完整的 VAE。请把它放入 {folder}。",

@@ -243,6 +243,10 @@ LABELS: dict[str, str] = {
     "Selected VAE overrides per-model preferences": "所选 VAE 优先于各模型自己的偏好",
     "Automatically revert VAE to 32-bit floats": "自动将 VAE 切换为 32 位浮点",
     "triggers when a tensor with NaNs is produced in VAE": "当 VAE 结果出现 NaN 时触发",
+    "VAE Checkpoints to cache in RAM": "内存中缓存的 VAE 数量",
+    "external VAEs used before, so that changing back reads no file": "缓存用过的外挂 VAE，切换回来时不必再读文件",
+    "Automatically convert VAE to bfloat16": "自动将 VAE 转换为 bfloat16",
+    "triggers when a tensor with NaNs is produced in VAE; goes before 32-bit floats": "当 VAE 结果出现 NaN 时触发；优先于 32 位浮点",
     "ignore last layers of CLIP network; 1 ignores none, 2 ignores one layer": "忽略 CLIP 末尾的层；1 为不忽略，2 为忽略一层",
     "produce a tileable picture": "生成可无缝平铺的图像",
     # settings: sampling

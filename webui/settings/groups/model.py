@@ -41,6 +41,16 @@ class Model:
             info="will keep models other than the currently used one in RAM rather than VRAM",
         ),
     ] = True
+    vae_checkpoint_cache: Annotated[
+        int,
+        Control(
+            "VAE Checkpoints to cache in RAM",
+            lo=0,
+            hi=10,
+            a1111="sd_vae_checkpoint_cache",
+            info="external VAEs used before, so that changing back reads no file",
+        ),
+    ] = 0
     vae_overrides: Annotated[
         bool, Control("Selected VAE overrides per-model preferences", a1111="sd_vae_overrides_per_model_preferences")
     ] = True
@@ -80,6 +90,14 @@ class Model:
             info="triggers when a tensor with NaNs is produced in VAE",
         ),
     ] = True
+    auto_vae_precision_bfloat16: Annotated[
+        bool,
+        Control(
+            "Automatically convert VAE to bfloat16",
+            a1111="auto_vae_precision_bfloat16",
+            info="triggers when a tensor with NaNs is produced in VAE; goes before 32-bit floats",
+        ),
+    ] = False
     clip_skip: Annotated[
         int,
         Control(
