@@ -56,14 +56,17 @@ def test_published_sizes_are_read_off_the_names_and_shapes_alone(
     from webui.engine.control.layouts import recognised, to_cldm
     from webui.engine.control.networks import CLASSES
 
-    more = {"num_control_type": 8, "conditioning_embedding_out_channels": (16, 32, 96, 256)} if kind == "union" else {}
+    more: dict[str, Any] = (
+        {"num_control_type": 8, "conditioning_embedding_out_channels": (16, 32, 96, 256)} if kind == "union" else {}
+    )
+    classes: Any = CLASSES
     with torch.device("meta"):
-        whole = CLASSES[kind](**config, **more)  # pyright: ignore[reportArgumentType]
+        whole = classes[kind](**config, **more)
     table = entries(to_cldm(whole) if layout == "cldm" else whole.state_dict())
     found = recognised(table, {})
     assert found.kind == kind
     with torch.device("meta"):
-        made = CLASSES[found.kind](**found.config)
+        made = classes[found.kind](**found.config)
     wanted = {name: tuple(value.shape) for name, value in whole.state_dict().items()}
     assert {name: tuple(value.shape) for name, value in made.state_dict().items()} == wanted
     assert all(any(place in table for place in found.names(name)) for name in wanted)

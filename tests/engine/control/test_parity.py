@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.torch
 
 STEPS, SCALE = 4, 5.0
-HINTS = {"conditioning_embedding_out_channels": (16, 16, 32, 32)}
+HINTS: dict[str, Any] = {"conditioning_embedding_out_channels": (16, 16, 32, 32)}
 
 
 class Said:

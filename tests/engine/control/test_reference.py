@@ -47,7 +47,8 @@ def test_full_fidelity_leaves_the_negative_prompts_rows_to_themselves(model: Any
     from webui.domain.controlnet import ControlMode
 
     plain = model.denoise(calls(), at())
-    for told in ({"fidelity": 1.0}, {"mode": ControlMode.CONTROL}):
+    cases: list[dict[str, Any]] = [{"fidelity": 1.0}, {"mode": ControlMode.CONTROL}]
+    for told in cases:
         prompted, negative = guided(model, module=module, **told)
         assert torch.allclose(negative, plain[1], atol=2e-3)
         assert not torch.allclose(prompted, plain[0], atol=2e-3)
@@ -58,7 +59,7 @@ def test_full_fidelity_leaves_the_negative_prompts_rows_to_themselves(model: Any
 def test_a_low_weight_reaches_fewer_layers(model: Any) -> None:
     from webui.engine.control.reference import _Places
 
-    places = _Places.of(model.unet)
+    places: Any = _Places.of(model.unet)
     assert len(places.attentions) == 16, "Stable Diffusion 1 has as many"
     widths = [layer.to_q.in_features for layer, _ in places.attentions]
     assert widths == sorted(widths, reverse=True)

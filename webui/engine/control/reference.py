@@ -135,9 +135,13 @@ class _Places:
         parts = (*unet.down_blocks, unet.mid_block, *unet.up_blocks)
         layers = [each for part in parts for each in part.modules() if isinstance(each, BasicTransformerBlock)]
         # The widest first: a low weight reaches only the innermost. Of one width the encoder's come first.
-        layers.sort(key=lambda layer: -int(layer.norm1.weight.shape[0]))
+        layers.sort(key=_narrowness)
         attentions = tuple((layer.attn1, i / len(layers)) for i, layer in enumerate(layers))
         return _Places(unet, attentions, tuple(_adapted(unet)))
+
+
+def _narrowness(layer: Any) -> int:
+    return -int(layer.norm1.weight.shape[0])
 
 
 def _adapted(unet: Any) -> Iterator[tuple[nn.Module, float]]:
@@ -255,8 +259,8 @@ def _adapting(memory: _Memory, plain: list[int]) -> Callable[..., Any]:
     """Features with the references' mean and deviation (Huang & Belongie 2017, "Arbitrary Style Transfer")."""
     style = memory.style
     count = len(memory.seen)
-    variance = sum(var for var, _ in memory.seen) / count
-    mean = sum(mean for _, mean in memory.seen) / count
+    variance = torch.stack([var for var, _ in memory.seen]).sum(0) / count
+    mean = torch.stack([mean for _, mean in memory.seen]).sum(0) / count
 
     def adapt(_block: nn.Module, _given: Any, answer: Any) -> Any:
         features = answer[0] if isinstance(answer, tuple) else answer
