@@ -57,7 +57,7 @@ def sampled(model: Any, prompt: Any, negative: Any, units: list[Any], *, height:
 
 
 def scheduler() -> Any:
-    from diffusers import EulerDiscreteScheduler
+    from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
     return EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace"
