@@ -92,3 +92,27 @@ def test_what_may_differ_is_told_with_what_puts_it_right(client: TestClient) -> 
     assert "检查点" in chinese["differences"][0]["text"]
     assert client.post("/v1/explain", json={"text": "a cat"}).json() == {"differences": []}
     assert client.post("/v1/explain", json={"text": text, "vae": 5}).status_code == 422
+
+
+def test_the_need_is_told_in_bytes_before_a_run(services: Services) -> None:
+    from dataclasses import replace
+
+    from fastapi import FastAPI
+
+    from webui import api
+    from webui.catalog.need import Room
+
+    room = Room(free=2**34, itemsize={"unet": 4, "text": 4, "vae": 4})
+    app = FastAPI()
+    api.mount(app, replace(services, engine_room=lambda: room))
+    with TestClient(app) as asking:
+        small, large = (asking.post("/v1/need", json={"width": side, "height": side}).json() for side in (64, 128))
+        assert asking.post("/v1/need", json={"checkpoint": "none such"}).status_code == 404
+    assert small["fits"] == "whole"
+    assert small["free"] == 2**34
+    assert small["needed"] == sum(small["weights"].values()) + max(small["sampling"], small["decoding"])
+    assert large["sampling"] == 4 * small["sampling"]
+    app = FastAPI()
+    api.mount(app, replace(services, engine_room=lambda: None))
+    with TestClient(app) as asking:
+        assert asking.post("/v1/need", json={}).status_code == 404
