@@ -69,7 +69,7 @@ class Training:
 
 
 TRAININGS = {
-    "lora": Training(steps=220, rate=4e-3, batch=4),
+    "lora": Training(steps=440, rate=4e-3, batch=4),
     "embedding": Training(steps=160, rate=2e-2, pictures=480),
     "hypernetwork": Training(steps=700, rate=5e-3, batch=4),
 }
