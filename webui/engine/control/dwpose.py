@@ -61,7 +61,7 @@ def find_people(picture: Map, making: Making) -> list[Person]:
     return [_person(picture, box, points, making) for box in found]
 
 
-def people_boxes(answer: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+def people_boxes(answer: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.floating]:
     """(people, 4) left, top, right, bottom in pixels of a picture (height, width), surest first.
 
     `answer` (8400, 85): middle and size by cell, how likely anything is there, how likely each class.
@@ -75,7 +75,7 @@ def people_boxes(answer: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[
     return boxes[_apart(boxes, kept[np.argsort(-sure[kept], kind="stable")])]
 
 
-def _apart(boxes: NDArray[np.float32], order: NDArray[np.intp]) -> list[int]:
+def _apart(boxes: NDArray[np.floating], order: NDArray[np.intp]) -> list[int]:
     """The surest of boxes that lie over each other."""
     kept: list[int] = []
     while len(order):
@@ -88,7 +88,7 @@ def _apart(boxes: NDArray[np.float32], order: NDArray[np.intp]) -> list[int]:
     return kept
 
 
-def _person(picture: Map, box: NDArray[np.float32], session: Any, making: Making) -> Person:
+def _person(picture: Map, box: NDArray[np.floating], session: Any, making: Making) -> Person:
     across, down = POSE_SIZE
     middle, size = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) * ROUND_A_BOX
     # Widened or heightened to the network's proportions.
