@@ -57,6 +57,9 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def theirs(app: FastAPI) -> Iterator[webuiapi.WebUIApi]:
+    """The client itself. Units are handed in beside scripts of their own: it writes them into its default, which every
+    later call would send along.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -313,14 +316,14 @@ def test_webuiapi_draws_with_units(theirs: webuiapi.WebUIApi) -> None:
                                 control_mode=2, hr_option="Low res only"),
     ]  # fmt: skip
     small = {"width": 128, "height": 128, "seed": 3, "steps": 2}
-    found = theirs.txt2img(prompt="a red circle", controlnet_units=units, **small)
+    found = theirs.txt2img(prompt="a red circle", controlnet_units=units, alwayson_scripts={}, **small)
     assert found.image.size == (128, 128)
     assert len(found.images) == 3
-    init = theirs.img2img(images=[drawing()], prompt="x", controlnet_units=units[:1], **small)
+    init = theirs.img2img(images=[drawing()], prompt="x", controlnet_units=units[:1], alwayson_scripts={}, **small)
     assert init.image.size == (128, 128)
 
 
 def test_webuiapi_is_told_what_is_wrong(theirs: webuiapi.WebUIApi) -> None:
     units = [webuiapi.ControlNetUnit(image=drawing(), module="canny", model="nowhere")]
     with pytest.raises(RuntimeError, match="nowhere"):
-        theirs.txt2img(prompt="x", width=64, height=64, steps=1, controlnet_units=units)
+        theirs.txt2img(prompt="x", width=64, height=64, steps=1, controlnet_units=units, alwayson_scripts={})
