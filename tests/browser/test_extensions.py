@@ -7,13 +7,14 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import PATIENCE, running, visit
 from tests.browser.steps import holds, put
+from tests.small import save_small_checkpoint
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
 
 def test_the_ratio_bar_shapes_the_picture_and_goes_when_it_is_turned_off(browser: Browser, tmp_path: Path) -> None:
     root = tmp_path / "扩展 (1)"
-    root.mkdir()
+    save_small_checkpoint(root / "models" / "Stable-diffusion" / "small.safetensors")
     with running(root, "--skip-load-model-at-start") as server:
         page = browser.new_page(locale="zh-CN", viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(PATIENCE)
