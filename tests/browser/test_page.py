@@ -14,7 +14,7 @@ from webui.ui.places import PLACES, built
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
-TABS = ("txt2img", "img2img", "pnginfo", "models", "settings")
+TABS = ("txt2img", "img2img", "extras", "pnginfo", "controlnet", "models", "settings", "extensions")
 
 
 def tab(page: Page, name: str) -> None:
